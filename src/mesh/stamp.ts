@@ -1,0 +1,15 @@
+/** The exact state and code that made a partial. */
+export interface Stamp {
+  readonly shard: number;
+  readonly snapshot: string;
+  readonly stateDigest: string;
+  readonly serviceVersion: string;
+}
+
+/** Names the first part that differs, or returns `undefined` when the stamps are equal. */
+export function stampDifference(expected: Stamp, actual: Stamp): string | undefined {
+  for (const part of ["shard", "snapshot", "stateDigest", "serviceVersion"] as const) {
+    if (expected[part] !== actual[part]) return `${part} is ${actual[part]}, expected ${expected[part]}`;
+  }
+  return undefined;
+}

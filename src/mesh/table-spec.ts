@@ -1,0 +1,42 @@
+/** A table as the mesh manifest describes it, and as every node builds it. */
+export interface TableSpec {
+  readonly name: string;
+  /** Topic whose records are its rows. */
+  readonly topic: string;
+  /** Append: every record is a row. Upsert: the newest record of a key is; a record without value removes it. */
+  readonly kind: "Append" | "Upsert";
+  /** Sharded: shard i holds partition i. Broadcast: every shard holds all partitions. */
+  readonly distribution: "Sharded" | "Broadcast";
+  /** Columns of the upsert key; empty for append tables. */
+  readonly key: readonly string[];
+  readonly columns: readonly ColumnSpec[];
+}
+
+export interface ColumnSpec {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+}
+
+export type ColumnType =
+  | "BOOLEAN"
+  | "INT32"
+  | "INT64"
+  | "DOUBLE"
+  | "STRING"
+  | "BYTES"
+  | "DATE"
+  | "TIMESTAMP"
+  | `DECIMAL(${number},${number})`;
+
+export interface TopicSpec {
+  readonly name: string;
+  readonly partitions: number;
+  readonly format: "JSON";
+  /**
+   * NonDecreasing: the log's timestamps never go back within a partition, so that "as of T" is a promise.
+   * Unordered: "as of" must be asked for explicitly and is marked. None: the topic has no time of its own, and a
+   * snapshot as of a time takes all of it.
+   */
+  readonly timestamps: "NonDecreasing" | "Unordered" | "None";
+}

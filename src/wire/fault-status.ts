@@ -1,0 +1,82 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { Fault, type FaultDetail, type GrpcCode } from "../fault/fault.ts";
+import { CATALOG, type FaultId } from "../fault/fault-catalog.ts";
+import { FaultInfoSchema, RichStatusSchema } from "./generated/skynetes/v1/status_pb.ts";
+
+const DETAILS = "grpc-status-details-bin";
+const DOMAIN = "skynetes.io";
+const ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo";
+
+/** A fault as gRPC sends it: code, message and the fault's id as `google.rpc.ErrorInfo`. */
+export function statusFromFault(fault: Fault, trailers = new Metadata()): StatusObject {
+  const metadata: Record<string, string> = {};
+  if (fault.detail.shard !== undefined) metadata.shard = String(fault.detail.shard);
+  if (fault.detail.retryAfterMs !== undefined) metadata.retry_after_ms = String(fault.detail.retryAfterMs);
+  const info = create(FaultInfoSchema, { reason: fault.id, domain: DOMAIN, metadata });
+  const code = status[fault.code];
+  const rich = create(RichStatusSchema, {
+    code,
+    message: fault.message,
+    details: [create(AnySchema, { typeUrl: ERROR_INFO, value: toBinary(FaultInfoSchema, info) })],
+  });
+  trailers.set(DETAILS, Buffer.from(toBinary(RichStatusSchema, rich)));
+  return { code, details: fault.message, metadata: trailers };
+}
+
+/**
+ * What a failed gRPC call means here. A peer that sent a fault of the catalogue gets it back whole; any other status
+ * becomes the fault `otherwise` names for its code, `attempted` telling what was tried.
+ */
+export function faultFromStatus(error: ServiceError, attempted: string): Fault {
+  const code = (status[error.code] ?? "UNKNOWN") as GrpcCode;
+  const info = faultInfo(error);
+  if (info !== undefined) return new Fault(info.id, error.details, info.detail, error);
+  const message = `${attempted}: ${error.details || code}`;
+  return new Fault(faultIdOfCode(code), message, { reason: code }, error);
+}
+
+function faultInfo(error: ServiceError): { id: FaultId; detail: FaultDetail } | undefined {
+  const bytes = error.metadata?.get(DETAILS)[0];
+  if (!(bytes instanceof Buffer)) return undefined;
+  try {
+    for (const any of fromBinary(RichStatusSchema, bytes).details) {
+      if (any.typeUrl !== ERROR_INFO) continue;
+      const info = fromBinary(FaultInfoSchema, any.value);
+      if (info.domain !== DOMAIN || !Object.hasOwn(CATALOG, info.reason)) continue;
+      const shard = info.metadata.shard;
+      const retryAfterMs = info.metadata.retry_after_ms;
+      return {
+        id: info.reason as FaultId,
+        detail: {
+          ...(shard === undefined ? {} : { shard: Number(shard) }),
+          ...(retryAfterMs === undefined ? {} : { retryAfterMs: Number(retryAfterMs) }),
+        },
+      };
+    }
+  } catch {
+    // Details that do not decode say nothing; code and message still do.
+  }
+  return undefined;
+}
+
+function faultIdOfCode(code: GrpcCode): FaultId {
+  switch (code) {
+    case "DEADLINE_EXCEEDED":
+      return "deadline-exceeded";
+    case "CANCELLED":
+      return "cancelled";
+    case "INVALID_ARGUMENT":
+    case "OUT_OF_RANGE":
+      return "invalid-request";
+    case "FAILED_PRECONDITION":
+      return "snapshot-not-bound";
+    case "UNAVAILABLE":
+      return "shard-unavailable";
+    case "RESOURCE_EXHAUSTED":
+      return "overloaded";
+    default:
+      return "shard-failed";
+  }
+}

@@ -1,4 +1,4 @@
-import { CATALOG, type FaultId } from "./fault-catalog.ts";
+import { CATALOG, type FaultId, type GrpcCode } from "./fault-catalog.ts";
 
 /**
  * The one error class: something expected went wrong and a caller may act on it. Messages are lower-case, name the
@@ -33,21 +33,3 @@ export interface FaultDetail {
   /** The reason to show for a missing shard, where it is finer than the code. */
   readonly reason?: string;
 }
-
-export type GrpcCode =
-  | "CANCELLED"
-  | "UNKNOWN"
-  | "INVALID_ARGUMENT"
-  | "DEADLINE_EXCEEDED"
-  | "NOT_FOUND"
-  | "ALREADY_EXISTS"
-  | "PERMISSION_DENIED"
-  | "RESOURCE_EXHAUSTED"
-  | "FAILED_PRECONDITION"
-  | "ABORTED"
-  | "OUT_OF_RANGE"
-  | "UNIMPLEMENTED"
-  | "INTERNAL"
-  | "UNAVAILABLE"
-  | "DATA_LOSS"
-  | "UNAUTHENTICATED";

@@ -1,8 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
-import { Fault, type FaultDetail, type GrpcCode } from "../fault/fault.ts";
-import { CATALOG, type FaultId } from "../fault/fault-catalog.ts";
+import { Fault, type FaultDetail } from "../fault/fault.ts";
+import { CATALOG, type FaultId, type GrpcCode } from "../fault/fault-catalog.ts";
 import { FaultInfoSchema, RichStatusSchema } from "./generated/skynetes/v1/status_pb.ts";
 
 const DETAILS = "grpc-status-details-bin";

@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+const reports = process.env.SKYNETES_TEST_REPORTS;
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
@@ -8,5 +10,9 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // CI sums the runs from these files.
+    ...(reports === undefined
+      ? {}
+      : { reporters: ["default", ["json", { outputFile: `${reports}/test.json` }]] as never }),
   },
 });

@@ -75,6 +75,8 @@ export const CATALOG = {
   "topic-recreated": { code: "DATA_LOSS", http: 500, title: "The topic was made anew", retryable: false },
   "data-corrupt": { code: "DATA_LOSS", http: 500, title: "Stored data is damaged", retryable: false },
   "store-locked": { code: "FAILED_PRECONDITION", http: 409, title: "Another process holds the store", retryable: true },
+  "port-in-use": { code: "UNAVAILABLE", http: 503, title: "The port is taken", retryable: true },
+  "store-failed": { code: "UNAVAILABLE", http: 503, title: "The store cannot be used now", retryable: true },
   fenced: { code: "ABORTED", http: 409, title: "Another writer has taken over", retryable: false },
   "bad-input-file": { code: "INVALID_ARGUMENT", http: 400, title: "The file cannot be loaded", retryable: false },
   "out-of-memory": { code: "RESOURCE_EXHAUSTED", http: 503, title: "No memory for this", retryable: true },

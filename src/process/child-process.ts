@@ -1,0 +1,89 @@
+/**
+ * One run of a child: spawned, ready, ended. Restarting is the supervisor's; this file knows pipes and signals.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { Fault } from "../fault/fault.ts";
+import type { Clock } from "./clock.ts";
+import { type LineLog, relayLine } from "./log-line.ts";
+import { parseReady, type ReadyAddresses } from "./ready-line.ts";
+import { SUPERVISED_VARIABLE } from "./run-until-signal.ts";
+
+export interface ChildRun {
+  readonly pid: number;
+  /** The ready line's addresses; rejects when the child ends or the deadline passes before it is there. */
+  readonly ready: Promise<ReadyAddresses>;
+  /** Why it ended. Never rejects. */
+  readonly ended: Promise<string>;
+  /** SIGTERM, then SIGKILL after the grace; resolves when the process has ended. */
+  stop(graceMs: number): Promise<void>;
+  kill(): void;
+}
+
+export interface ChildCommand {
+  readonly name: string;
+  readonly executable: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly readyTimeoutMs: number;
+}
+
+export function runChild(command: ChildCommand, clock: Clock, log: LineLog): ChildRun {
+  const child = spawn(command.executable, command.argv, {
+    // The child reads its stdin only to learn that we are gone.
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...command.env, [SUPERVISED_VARIABLE]: "1", SKYNETES_LOG_FORMAT: "json" },
+  });
+  // A pipe to a child that has just died; its end is reported by `ended`.
+  child.stdin.on("error", () => {});
+  createInterface({ input: child.stderr }).on("line", (line) => relayLine(log, line));
+
+  const ended = childEnded(child);
+  const ready = childReady(child, command, clock, ended);
+  // Whoever does not wait for readiness learns of the end by `ended`.
+  ready.catch(() => {});
+  return {
+    pid: child.pid ?? -1,
+    ready,
+    ended,
+    kill: () => void child.kill("SIGKILL"),
+    async stop(graceMs) {
+      child.kill("SIGTERM");
+      const cancel = clock.after(graceMs, () => {
+        log.line("warn", `did not stop within ${graceMs} ms, killed`);
+        child.kill("SIGKILL");
+      });
+      await ended;
+      cancel();
+    },
+  };
+}
+
+function childEnded(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve(`could not be started: ${error.message}`));
+    child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `killed by ${signal}`));
+  });
+}
+
+function childReady(
+  child: ChildProcess,
+  command: ChildCommand,
+  clock: Clock,
+  ended: Promise<string>,
+): Promise<ReadyAddresses> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string) => {
+      cancel();
+      reject(new Fault("not-ready", `start ${command.name}: ${why}`));
+    };
+    const cancel = clock.after(command.readyTimeoutMs, () => fail(`not ready after ${command.readyTimeoutMs} ms`));
+    void ended.then(fail);
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      const addresses = parseReady(line);
+      if (addresses === undefined) return;
+      cancel();
+      resolve(addresses);
+    });
+  });
+}

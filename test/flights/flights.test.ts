@@ -1,0 +1,180 @@
+/**
+ * The main job: three million real flights through log, nodes, snapshots, services and gateway, every answer compared
+ * with one DuckDB over the original file.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type FlightFilter, FlightsOracle, type SnapshotName, type TopOrder } from "./flights-oracle.ts";
+import { ask, isAlive, MeshProcess } from "./mesh-process.ts";
+
+const SNAPSHOTS = ["q1-2001", "h1-2001"] as const;
+const SERVICES = ["flights.v1.DelayService", "flights.v1.NetworkService"];
+const dataDirectory = mkdtempSync(join(tmpdir(), "skynetes-flights-"));
+
+let mesh: MeshProcess;
+let oracle: FlightsOracle;
+let airports: readonly string[];
+
+beforeAll(async () => {
+  mesh = await MeshProcess.start("examples/flights/mesh.yaml", dataDirectory);
+  await mesh.serving(SNAPSHOTS, SERVICES, 240_000);
+  oracle = await FlightsOracle.open();
+  airports = await oracle.airports();
+}, 300_000);
+
+afterAll(async () => {
+  oracle?.close();
+  await mesh?.stop();
+  rmSync(dataDirectory, { recursive: true, force: true });
+});
+
+async function answerOf(snapshot: string, call: string, request: unknown) {
+  const reply = await ask(mesh.url, `/v1/snapshots/${snapshot}/${call}`, request);
+  expect(reply.status, reply.text).toBe(200);
+  return JSON.parse(reply.text) as {
+    answer: unknown;
+    snapshot: { id: string; version: string };
+    completeness: {
+      complete: boolean;
+      shards: unknown;
+      rows: { expected: string; answered: string };
+      missing: unknown[];
+    };
+  };
+}
+
+async function rowsOf(snapshot: string, request: unknown) {
+  const reply = await ask(mesh.url, `/v1/snapshots/${snapshot}/flights.v1.DelayService/Search`, request);
+  expect(reply.status, reply.text).toBe(200);
+  const lines = reply.text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const end = lines.pop() as { $end: { completeness: { complete: boolean } } };
+  expect(end.$end.completeness.complete).toBe(true);
+  return lines;
+}
+
+const filters = () =>
+  fc.record<FlightFilter>(
+    {
+      origin: fc.constantFrom(...airports, "ZZZ"),
+      destination: fc.constantFrom(...airports),
+      from: fc.date({ min: new Date("2000-12-25"), max: new Date("2001-07-05"), noInvalidDate: true }).map(second),
+      to: fc.date({ min: new Date("2000-12-25"), max: new Date("2001-07-05"), noInvalidDate: true }).map(second),
+    },
+    { requiredKeys: [] },
+  );
+const second = (date: Date) => `${date.toISOString().slice(0, 19)}Z`;
+const snapshots = fc.constantFrom<SnapshotName>(...SNAPSHOTS);
+
+describe("three million flights", () => {
+  test("the summary of an airport is that of one database, and says that it is complete", async () => {
+    const reply = await answerOf("h1-2001", "flights.v1.DelayService/Summarize", { origin: "LAX" });
+    expect(reply.answer).toEqual(await oracle.summarize("h1-2001", { origin: "LAX" }));
+    expect(reply.snapshot.id).toBe("h1-2001");
+    expect(reply.snapshot.version).toMatch(/^delay-v2-[0-9a-f]{8}$/);
+    expect(reply.completeness).toEqual({
+      complete: true,
+      shards: { expected: 4, answered: 4 },
+      rows: { expected: "3000000", answered: "3000000" },
+      missing: [],
+    });
+  });
+
+  test("an older snapshot keeps its rows and its version", async () => {
+    const reply = await answerOf("q1-2001", "flights.v1.DelayService/Summarize", {});
+    expect(reply.answer).toEqual(await oracle.summarize("q1-2001", {}));
+    expect(reply.snapshot.version).toMatch(/^delay-v1-[0-9a-f]{8}$/);
+    expect(reply.completeness.rows.expected).toBe(await oracle.rows("q1-2001"));
+  });
+
+  test("summaries of random filters are those of one database", async () => {
+    await fc.assert(
+      fc.asyncProperty(snapshots, filters(), async (snapshot, filter) => {
+        const reply = await answerOf(snapshot, "flights.v1.DelayService/Summarize", filter);
+        expect(reply.answer).toEqual(await oracle.summarize(snapshot, filter));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("top destinations are exact in every order, although they span all shards", async () => {
+    for (const snapshot of SNAPSHOTS) {
+      for (const order of ["ORDER_FLIGHTS", "ORDER_TOTAL_DELAY", "ORDER_MEAN_DELAY"] as TopOrder[]) {
+        for (const [limit, offset] of [
+          [1, 0],
+          [10, 0],
+          [5, 7],
+          [50, 0],
+          [0, 0],
+        ] as const) {
+          const reply = await answerOf(snapshot, "flights.v1.DelayService/TopDestinations", { order, limit, offset });
+          expect(reply.answer, `${snapshot} ${order} ${limit}+${offset}`).toEqual(
+            await oracle.topDestinations(snapshot, order, limit, offset),
+          );
+        }
+      }
+    }
+  });
+
+  test("daily counts are those of one database", async () => {
+    for (const snapshot of SNAPSHOTS) {
+      for (const filter of [{}, { origin: "ORD" }, { origin: "ZZZ" }]) {
+        const reply = await answerOf(snapshot, "flights.v1.DelayService/DailyCounts", filter);
+        expect(reply.answer).toEqual(await oracle.dailyCounts(snapshot, filter));
+      }
+    }
+  });
+
+  test("a search streams in global order, with limit and offset", async () => {
+    await fc.assert(
+      fc.asyncProperty(snapshots, filters(), fc.nat(200), fc.nat(500), async (snapshot, filter, limit, offset) => {
+        const rows = await rowsOf(snapshot, { ...filter, limit: limit + 1, offset });
+        expect(rows).toEqual(await oracle.search(snapshot, filter, limit + 1, offset));
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test("a search without a limit streams every row", async () => {
+    const filter = { origin: "LAX", to: "2001-02-01T00:00:00Z" };
+    expect(await rowsOf("h1-2001", filter)).toEqual(await oracle.search("h1-2001", filter, 0));
+  });
+
+  test("the network service reaches and ranks as one database does", async () => {
+    for (const snapshot of SNAPSHOTS) {
+      for (const origins of [["LAX"], ["LAX", "ANC", "BGR"], []]) {
+        const reply = await answerOf(snapshot, "flights.v1.NetworkService/Reach", { origins });
+        expect(reply.answer).toEqual(await oracle.reach(snapshot, origins));
+      }
+      for (const limit of [1, 10, 100, 0]) {
+        const reply = await answerOf(snapshot, "flights.v1.NetworkService/Busiest", { limit });
+        expect(reply.answer).toEqual(await oracle.busiest(snapshot, limit));
+      }
+    }
+  });
+
+  test("the same request gives the same bytes and the same tag", async () => {
+    const path = "/v1/snapshots/h1-2001/flights.v1.DelayService/TopDestinations";
+    const replies = await Promise.all(Array.from({ length: 8 }, () => ask(mesh.url, path, { limit: 5 })));
+    expect(new Set(replies.map((reply) => reply.text)).size).toBe(1);
+    expect(new Set(replies.map((reply) => reply.headers.etag)).size).toBe(1);
+    expect(replies[0]?.headers.etag).toMatch(/^"[^"]+"$/);
+  });
+
+  test("after Ctrl-C no process is left, and a second start reuses the data", async () => {
+    const before = (await answerOf("h1-2001", "flights.v1.DelayService/Summarize", {})).answer;
+    const pids = [mesh.pid, ...mesh.children().map((child) => child.pid)];
+    expect(pids.length).toBeGreaterThanOrEqual(8);
+    expect(await mesh.stop()).toBe(0);
+    expect(pids.filter(isAlive)).toEqual([]);
+
+    mesh = await MeshProcess.start("examples/flights/mesh.yaml", dataDirectory);
+    await mesh.serving(SNAPSHOTS, SERVICES, 60_000);
+    expect((await answerOf("h1-2001", "flights.v1.DelayService/Summarize", {})).answer).toEqual(before);
+  });
+});

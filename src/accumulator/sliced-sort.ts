@@ -1,0 +1,54 @@
+import type { Order } from "./value-order.ts";
+
+/** Work that pauses about every millisecond, so that whoever runs it can let others in. */
+export type Slices<T> = Generator<void, T, void>;
+
+/** Elements worked on between two pauses. */
+export const SLICE = 512;
+
+/** Runs the work to its end without a pause. */
+export function unsliced<T>(slices: Slices<T>): T {
+  for (;;) {
+    const turn = slices.next();
+    if (turn.done) return turn.value;
+  }
+}
+
+/**
+ * A stable merge sort in slices: the built-in sort of a million elements holds the event loop for a second. Runs are
+ * sorted by the built-in sort, then merged in pairs.
+ */
+export function* slicedSort<T>(items: readonly T[], order: Order<T>): Slices<T[]> {
+  let source: T[] = [];
+  for (let start = 0; start < items.length; start += SLICE) {
+    for (const item of items.slice(start, start + SLICE).sort(order)) source.push(item);
+    yield;
+  }
+  for (let width = SLICE; width < items.length; width *= 2) {
+    const target: T[] = [];
+    for (let start = 0; start < source.length; start += 2 * width) {
+      yield* mergeRuns(source, start, start + width, start + 2 * width, order, target);
+    }
+    source = target;
+  }
+  return source;
+}
+
+function* mergeRuns<T>(
+  source: readonly T[],
+  start: number,
+  middle: number,
+  limit: number,
+  order: Order<T>,
+  target: T[],
+): Slices<void> {
+  const end = Math.min(limit, source.length);
+  const leftEnd = Math.min(middle, end);
+  let left = start;
+  let right = leftEnd;
+  while (left < leftEnd || right < end) {
+    if (right >= end || (left < leftEnd && order(source[left]!, source[right]!) <= 0)) target.push(source[left++]!);
+    else target.push(source[right++]!);
+    if (target.length % SLICE === 0) yield;
+  }
+}

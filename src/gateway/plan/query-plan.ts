@@ -38,7 +38,8 @@ export type FieldRecipe =
       readonly field: DescField;
       readonly key: readonly DescField[];
       readonly element: MessageRecipe;
-      readonly top?: TopRecipe;
+      /** The response's `top` says how its groups are chosen. */
+      readonly isTop: boolean;
     }
   | { readonly kind: "distinct"; readonly field: DescField }
   | { readonly kind: "count-of"; readonly field: DescField; readonly of: DescField }

@@ -1,0 +1,122 @@
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { ShardFiles } from "../load/verify-shard.ts";
+import { type Binding, type BindingTable, bindingKey } from "./binding-table.ts";
+
+/** What came of loading: the state, and how much memory it takes. */
+export interface LoadedState<State> {
+  readonly state: State;
+  readonly memoryBytes: number;
+}
+
+export interface BinderOptions<State> {
+  readonly table: BindingTable<State>;
+  readonly serviceVersion: string;
+  readonly memoryLimitBytes: number;
+  /** Verifies the files and builds the state. */
+  readonly load: (files: ShardFiles) => Promise<LoadedState<State>>;
+}
+
+/** More than any node has shards × snapshots waiting; beyond it something asks without waiting for answers. */
+const BINDS_WAITING_MAX = 256;
+
+interface BindUnderWay<State> {
+  readonly files: ShardFiles;
+  readonly result: Promise<Binding<State>>;
+  /** Unbind came while it was loading. */
+  abandoned: boolean;
+}
+
+/**
+ * Binds, one after another: loading is what needs memory beyond the states, so two at once could burst a bound that one
+ * after another keeps. Those who ask for the same shard of the same snapshot meanwhile wait for the one load.
+ */
+export class Binder<State> {
+  readonly #options: BinderOptions<State>;
+  readonly #underWay = new Map<string, BindUnderWay<State>>();
+  #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: BinderOptions<State>) {
+    this.#options = options;
+  }
+
+  /**
+   * Faults: `snapshot-conflict` (bound with another digest), `data-corrupt`, `out-of-memory`, `overloaded`, `not-ready`
+   * (the process is closing), `cancelled` (unbound while it was loading).
+   */
+  bind(files: ShardFiles): Promise<Binding<State>> {
+    const key = bindingKey(files.snapshot, files.shard);
+    const bound = this.#options.table.find(files.snapshot, files.shard);
+    if (bound !== undefined) {
+      refuseOther(key, bound.stamp.stateDigest, files.stateDigest);
+      return Promise.resolve(bound);
+    }
+    const loading = this.#underWay.get(key);
+    if (loading !== undefined) {
+      refuseOther(key, loading.files.stateDigest, files.stateDigest);
+      return loading.result;
+    }
+    if (this.#closed) throw new Fault("not-ready", `bind ${key}: the service is closing`);
+    if (this.#underWay.size >= BINDS_WAITING_MAX) {
+      throw new Fault("overloaded", `bind ${key}: ${this.#underWay.size} binds are waiting`, { retryAfterMs: 1000 });
+    }
+    const result = this.#last.then(() => this.#load(key, files));
+    this.#last = result.catch(() => {});
+    this.#underWay.set(key, { files, result, abandoned: false });
+    return result;
+  }
+
+  /** Unbinds what is bound and gives up what is loading. Unknown: nothing to do. */
+  unbind(snapshot: string, shard: number): void {
+    const loading = this.#underWay.get(bindingKey(snapshot, shard));
+    if (loading !== undefined) loading.abandoned = true;
+    this.#options.table.remove(snapshot, shard);
+  }
+
+  /** Refuses new binds and waits for the one that is loading. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#last;
+  }
+
+  async #load(key: string, files: ShardFiles): Promise<Binding<State>> {
+    const { table, serviceVersion, memoryLimitBytes } = this.#options;
+    try {
+      this.#refuseGivenUp(key);
+      if (table.memoryBytes >= memoryLimitBytes) throw outOfMemory(key, 0, table.memoryBytes, memoryLimitBytes);
+      const loaded = await this.#options.load(files);
+      this.#refuseGivenUp(key);
+      if (table.memoryBytes + loaded.memoryBytes > memoryLimitBytes) {
+        throw outOfMemory(key, loaded.memoryBytes, table.memoryBytes, memoryLimitBytes);
+      }
+      const { shard, snapshot, stateDigest, manifestSha256 } = files;
+      const binding = { stamp: { shard, snapshot, stateDigest, serviceVersion }, manifestSha256, ...loaded };
+      table.add(binding);
+      return binding;
+    } catch (error) {
+      throw faultFromUnknown(error, `bind ${key}`);
+    } finally {
+      this.#underWay.delete(key);
+    }
+  }
+
+  #refuseGivenUp(key: string): void {
+    if (this.#closed) throw new Fault("not-ready", `bind ${key}: the service is closing`);
+    if (this.#underWay.get(key)?.abandoned === true) {
+      throw new Fault("cancelled", `bind ${key}: unbound while it was loading`);
+    }
+  }
+}
+
+function refuseOther(key: string, bound: string, asked: string): void {
+  if (bound === asked) return;
+  throw new Fault("snapshot-conflict", `bind ${key}: bound with state digest ${bound}, asked for ${asked}`);
+}
+
+function outOfMemory(key: string, needed: number, used: number, limit: number): Fault {
+  const message = `bind ${key}: the state takes ${mebibytes(needed)}, ${mebibytes(used)} of ${mebibytes(limit)} are in use`;
+  return new Fault("out-of-memory", message);
+}
+
+const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

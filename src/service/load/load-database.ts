@@ -1,0 +1,43 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+
+export interface LoadDatabaseOptions {
+  readonly memoryBytes: number;
+  readonly threads: number;
+  /** Tells apart the directories of processes for sorts that do not fit in memory. */
+  readonly instance: string;
+}
+
+/**
+ * Runs `work` with the DuckDB that reads segment files while a state is loaded. It is there only so long: its buffers
+ * would be the greater part of a service process, and serving does not need them.
+ */
+export async function withLoadDatabase<T>(
+  options: LoadDatabaseOptions,
+  work: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+  const database = await DuckDBInstance.create(":memory:", settings(options));
+  try {
+    const connection = await database.connect();
+    try {
+      return await work(connection);
+    } finally {
+      connection.closeSync();
+    }
+  } finally {
+    database.closeSync();
+  }
+}
+
+function settings(options: LoadDatabaseOptions): Record<string, string> {
+  return {
+    memory_limit: `${Math.floor(options.memoryBytes / 2 ** 20)}MiB`,
+    threads: String(options.threads),
+    temp_directory: join(tmpdir(), `skynetes-load-${options.instance}`),
+    // Rows are asked for in no order or in one given by ORDER BY; keeping the file's costs memory.
+    preserve_insertion_order: "false",
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+  };
+}

@@ -1,0 +1,167 @@
+import { create, type DescMethod, toBinary } from "@bufbuild/protobuf";
+import { Metadata, type ServerUnaryCall, type ServerWritableStream } from "@grpc/grpc-js";
+import { Fault } from "../../fault/fault.ts";
+import { BOUNDS_HEADER, STAMP_HEADER } from "../../mesh/route-headers.ts";
+import { step } from "../../telemetry/step-channel.ts";
+import { StampSchema, TopBoundsSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
+import type { BindingHold, BindingTable } from "../bind/binding-table.ts";
+import type { CallContext } from "../define-service.ts";
+import { nextTurn } from "../sliced.ts";
+import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
+import { type CallRoute, callRoute, type OwnRoute } from "./call-route.ts";
+import { callStatus } from "./call-status.ts";
+import { encodeReply } from "./encode-reply.ts";
+import type { Fields } from "./field-order.ts";
+import { type MethodRules, rowsWanted, type SortRule } from "./method-rules.ts";
+import { rankGroups } from "./rank-groups.ts";
+
+/** What the calls of a process share. */
+export interface CallHost<State> {
+  readonly own: OwnRoute;
+  readonly table: BindingTable<State>;
+  readonly calls: ActiveCalls;
+  /** Told of what went wrong in a handler, for the process's log. */
+  readonly report: (error: unknown, attempted: string) => void;
+}
+
+type Handler<State> = (request: unknown, state: State, call: CallContext) => unknown;
+type UnaryReply = (error: unknown, value?: Uint8Array | null, trailer?: Metadata) => void;
+type AnyCall = ServerUnaryCall<unknown, Uint8Array> | ServerWritableStream<unknown, Uint8Array>;
+
+/** Rows sent in one turn of the event loop at most. */
+const ROWS_PER_TURN = 128;
+
+/** Answers a unary method: admit → stamp → handler → rank → encode → reply. */
+export function unaryCall<State>(host: CallHost<State>, rules: MethodRules, handler: Handler<State>) {
+  return async (call: ServerUnaryCall<unknown, Uint8Array>, reply: UnaryReply): Promise<void> => {
+    const attempted = pathOf(rules.method);
+    try {
+      await admitted(host, call, attempted, async (context, state) => {
+        const request = call.request as Fields;
+        const wanted = rowsWanted(rules, request);
+        const answer = (await handler(request, state, context)) as Fields;
+        const trailer = new Metadata();
+        const chosen = await chooseGroups(rules, request, answer, wanted, context.signal, trailer);
+        reply(null, await encodeReply(rules.method.output, chosen, context.signal), trailer);
+      });
+    } catch (error) {
+      reply(callStatus(error, attempted));
+    }
+  };
+}
+
+async function chooseGroups(
+  rules: MethodRules,
+  request: Fields,
+  answer: Fields,
+  wanted: number,
+  signal: AbortSignal,
+  trailer: Metadata,
+): Promise<Fields> {
+  if (rules.top === undefined) return answer;
+  const name = rules.top.field.localName;
+  const groups = (answer[name] ?? []) as Iterable<Fields>;
+  const ranked = await rankGroups(rules.top, request, groups, wanted, signal);
+  if (ranked.bounds !== undefined) {
+    trailer.set(BOUNDS_HEADER, Buffer.from(toBinary(TopBoundsSchema, ranked.bounds)));
+  }
+  return { ...answer, [name]: ranked.groups };
+}
+
+/** Answers a streaming method: admit → stamp → rows of the handler, in order, no more than asked for. */
+export function streamingCall<State>(host: CallHost<State>, rules: MethodRules, handler: Handler<State>) {
+  return async (call: ServerWritableStream<unknown, Uint8Array>): Promise<void> => {
+    const attempted = pathOf(rules.method);
+    // Writing to a caller that has gone away fails; the abort signal tells so already.
+    call.on("error", () => {});
+    try {
+      await admitted(host, call, attempted, async (context, state) => {
+        const wanted = rowsWanted(rules, call.request as Fields);
+        const rows = handler(call.request, state, context) as AsyncIterable<Fields>;
+        await sendRows(call, rules, rows, wanted, context.signal);
+      });
+      call.end();
+    } catch (error) {
+      call.emit("error", callStatus(error, attempted));
+    }
+  };
+}
+
+async function sendRows(
+  call: ServerWritableStream<unknown, Uint8Array>,
+  rules: MethodRules,
+  rows: AsyncIterable<Fields>,
+  wanted: number,
+  signal: AbortSignal,
+): Promise<void> {
+  let sent = 0;
+  let previous: Fields | undefined;
+  for await (const row of rows) {
+    signal.throwIfAborted();
+    const message = create(rules.method.output, row);
+    if (previous !== undefined) assertOrder(rules.sorted ?? [], previous, message as unknown as Fields);
+    previous = message as unknown as Fields;
+    const hasRoom = call.write(toBinary(rules.method.output, message));
+    if (++sent >= wanted) return;
+    if (!hasRoom) await drained(call, signal);
+    else if (sent % ROWS_PER_TURN === 0) await nextTurn(signal);
+  }
+}
+
+function assertOrder(sorted: readonly SortRule[], previous: Fields, row: Fields): void {
+  for (const { name, read, compare } of sorted) {
+    const order = compare(read(previous), read(row));
+    if (order < 0) return;
+    if (order > 0) throw new Fault("internal", `the handler's rows are out of order in field ${name}`);
+  }
+}
+
+function drained(call: ServerWritableStream<unknown, Uint8Array>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      call.off("drain", done);
+      signal.removeEventListener("abort", done);
+      if (signal.aborted) reject(signal.reason);
+      else resolve();
+    };
+    if (signal.aborted) return done();
+    call.on("drain", done);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Checks that the call is ours and can be answered, stamps it, and runs `work` while its binding is held. */
+async function admitted<State>(
+  host: CallHost<State>,
+  call: AnyCall,
+  attempted: string,
+  work: (context: CallContext, state: State) => Promise<void>,
+): Promise<void> {
+  const active = host.calls.begin();
+  let hold: BindingHold<State> | undefined;
+  try {
+    call.on("cancelled", () => active.cancel("the caller went away or its deadline passed"));
+    const route = callRoute(call.metadata, host.own);
+    hold = host.table.hold(route.snapshot, route.shard);
+    const { stamp, state } = hold.binding;
+    const initial = new Metadata();
+    initial.set(STAMP_HEADER, Buffer.from(toBinary(StampSchema, create(StampSchema, stamp))));
+    // Before the handler runs: the caller checks the stamp before it reads the first byte of the partial.
+    call.sendMetadata(initial);
+    await step("service", "call", { method: attempted, ...route }, () => work(contextOf(route, active), state));
+  } catch (error) {
+    if (!active.signal.aborted) host.report(error, attempted);
+    throw error;
+  } finally {
+    hold?.release();
+    active.end();
+  }
+}
+
+function contextOf(route: CallRoute, active: ActiveCall): CallContext {
+  return { ...route, signal: active.signal };
+}
+
+function pathOf(method: DescMethod): string {
+  return `${method.parent.typeName}/${method.name}`;
+}

@@ -70,11 +70,11 @@ export function parseManifest(text: string, { file, seedExists }: ManifestSource
   checkSnapshots(drafts, report);
 
   if (errors.length > 0) throw invalidManifest(file, errors);
-  const valueOf = <T>(drafted: Drafted<T>) => drafted.source.value as T;
+  const documentOf = <T>(drafted: Drafted<T>) => drafted.source.value as T;
   const checked: CheckedDocuments = {
-    mesh: valueOf(mesh!),
-    versions: drafts.versions.map(valueOf),
-    snapshots: drafts.snapshots.map(valueOf),
+    mesh: documentOf(mesh!),
+    versions: drafts.versions.map(documentOf),
+    snapshots: drafts.snapshots.map(documentOf),
   };
   return buildManifest(checked, directory);
 }

@@ -1,0 +1,84 @@
+import { type MeshFacts, sameCut } from "./mesh-facts.ts";
+import { type PlanStep, type PlanStepBuilder, planStep } from "./plan-step.ts";
+import { hasTuple, tuplesOf } from "./route-tuple.ts";
+import type { SnapshotRecord } from "./snapshot-record.ts";
+import { userOf } from "./snapshot-user.ts";
+
+/** retire: out of the table → acknowledged → nobody on it → unbound → dropped → no seal → forgotten. */
+export function planRetire(facts: MeshFacts): PlanStep {
+  const step = planStep();
+  for (const record of facts.observed.snapshots) {
+    if (record.retiring) retireOne(facts, record, step);
+  }
+  for (const record of beyondKeep(facts)) step.do({ kind: "retire", snapshot: record.id });
+  reportStrays(facts, step);
+  return step;
+}
+
+function retireOne(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBuilder): void {
+  const { id } = record;
+  if (tuplesOf(facts.observed.table).some((tuple) => tuple.snapshot === id)) {
+    step.wait(id, "is still in the route table");
+    return;
+  }
+  const user = userOf(facts, id);
+  if (user !== undefined) {
+    step.wait(id, user);
+    return;
+  }
+  const holder = facts.observed.services.find(
+    (s) => s.status.kind === "up" && s.status.bound.some((stamp) => stamp.snapshot === id),
+  );
+  if (holder !== undefined) {
+    step.wait(id, `${holder.version} on ${holder.node} still holds it`);
+    return;
+  }
+
+  let isGone = true;
+  for (const node of facts.observed.nodes) {
+    if (node.status.kind === "down") {
+      step.wait(id, `${node.name} is down and may still hold it`);
+      isGone = false;
+    } else if (node.status.shards.some((shard) => shard.frozen.some((replica) => replica.snapshot === id))) {
+      step.do({ kind: "drop", snapshot: id, node: node.name });
+      isGone = false;
+    }
+  }
+  const unseen = facts.manifest.mesh.nodes.find(({ name }) => !facts.observed.nodes.some((node) => node.name === name));
+  if (unseen !== undefined) step.wait(id, `${unseen.name} was not seen yet and may still hold it`);
+  if (!isGone || unseen !== undefined) return;
+  const seal = facts.observed.seals.find((s) => s.snapshot === id);
+  // A seal of another cut belongs to another snapshot, whose name this one took by mistake.
+  const isOurs = seal !== undefined && (record.cut === undefined || sameCut(seal.cut, record.cut.positions));
+  step.do(isOurs ? { kind: "delete-seal", snapshot: id } : { kind: "forget", snapshot: id });
+}
+
+/** Scheduled snapshots older than the `keep` newest that serve. What does not serve yet displaces nothing. */
+function beyondKeep(facts: MeshFacts): readonly SnapshotRecord[] {
+  const { schedule } = facts.manifest.mesh;
+  if (schedule === undefined) return [];
+  const tuples = tuplesOf(facts.observed.table);
+  const serving = facts.observed.snapshots
+    .filter((r) => r.scheduled && !r.pinned && !r.retiring)
+    .filter((r) => r.bindings.every((b) => hasTuple(tuples, r.id, b.version)))
+    .sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1));
+  const latest = new Set((facts.observed.table?.latest ?? []).map((l) => l.snapshot));
+  return serving.slice(schedule.keep).filter((record) => !latest.has(record.id));
+}
+
+/** Data that nobody wished for is shown, not deleted: the wish may have been lost, not the need. */
+function reportStrays(facts: MeshFacts, step: PlanStepBuilder): void {
+  const strays = new Map<string, Set<string>>();
+  const add = (snapshot: string, where: string) => {
+    if (facts.record(snapshot) === undefined) strays.set(snapshot, (strays.get(snapshot) ?? new Set()).add(where));
+  };
+  for (const { snapshot } of facts.observed.seals) add(snapshot, "the archive");
+  for (const { name, status } of facts.observed.nodes) {
+    if (status.kind !== "up") continue;
+    for (const shard of status.shards) for (const { snapshot } of shard.frozen) add(snapshot, name);
+  }
+  for (const snapshot of [...strays.keys()].sort()) {
+    const where = [...(strays.get(snapshot) ?? [])].sort().join(", ");
+    step.wait(snapshot, `is in ${where}, and nobody wishes for it: create it again to adopt or retire it`);
+  }
+}

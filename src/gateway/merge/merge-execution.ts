@@ -1,29 +1,49 @@
 import type { Message } from "@bufbuild/protobuf";
+import type { Slices } from "../../accumulator/sliced-sort.ts";
 import type { TopBounds } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { ShardRequest } from "../plan/query-plan.ts";
 
 /** What a shard answered to one request of the current round. */
 export interface Partial {
   readonly shard: number;
-  /** The request it answers, as `begin` or `next` gave it. */
+  /** The request it answers, as `begin` or `next` gave it: the very object, for a shard may have several in a round. */
   readonly request: ShardRequest;
   readonly message: Message;
   readonly bounds: TopBounds | undefined;
 }
 
+export interface MergeLimits {
+  /** Bytes, as estimated, that groups, sets and lists under merge may hold in memory. */
+  readonly groupBytesMax: number;
+  /** Keys that one request may ask for; more go in several requests. 10,000 unless told. */
+  readonly keysPerRequestMax?: number;
+}
+
 /**
  * A merge under way: pure, so that it can be tested without a network. The spine asks for a round's requests, hands in
  * what comes back in whatever order, and asks for the next round until there is none.
+ *
+ * The `…Slices` forms do the same work with a pause about every millisecond; the plain forms run them through. Slices
+ * of different partials may be run in turns, but `next` and `finish` only after all of them are done.
  */
 export interface MergeExecution {
   /** Requests of the first round. */
   begin(): readonly ShardRequest[];
-  /** Faults: `bad-partial`, `answer-too-large`. A request may be answered once; a second answer is an assertion. */
+  /**
+   * Faults: `bad-partial`, `answer-too-large`. A request may be answered once; a second answer is an assertion. What an
+   * excluded shard sends is ignored.
+   */
   accept(partial: Partial): void;
-  /** The shard is given up (partial answers): it takes no part in this round or later ones, nor in the result. */
+  acceptSlices(partial: Partial): Slices<void>;
+  /**
+   * The shard is given up (partial answers): it takes no part in this round or later ones, nor in the result. A shard
+   * none of whose requests is pending and that could not fail any more must not be given up: an assertion.
+   */
   exclude(shard: number): void;
   /** Requests of the next round; empty when the answer is settled. Called when every request of the round is done. */
   next(): readonly ShardRequest[];
+  nextSlices(): Slices<readonly ShardRequest[]>;
   /** Faults: `overflow`. */
   finish(): Message;
+  finishSlices(): Slices<Message>;
 }

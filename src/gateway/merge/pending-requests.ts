@@ -1,0 +1,40 @@
+import assert from "node:assert";
+import type { ShardRequest } from "../plan/query-plan.ts";
+import type { Partial } from "./merge-execution.ts";
+
+/**
+ * The requests of the round under way, each with what its answer is for. This is where a shard enters a merge exactly
+ * once, whatever was retried or hedged on the way.
+ */
+export class PendingRequests<Purpose> {
+  readonly #pending = new Map<ShardRequest, Purpose>();
+  readonly #excluded = new Set<number>();
+
+  open(purposes: ReadonlyMap<ShardRequest, Purpose>): readonly ShardRequest[] {
+    assert(this.#pending.size === 0, "a round begins while requests of the last one are pending");
+    for (const [request, purpose] of purposes) this.#pending.set(request, purpose);
+    return [...purposes.keys()];
+  }
+
+  /** What the answer is for; undefined when its shard is excluded. */
+  take({ request, shard }: Partial): Purpose | undefined {
+    assert(request.shard === shard, `the partial of shard ${shard} answers a request to shard ${request.shard}`);
+    if (this.#excluded.has(shard)) return undefined;
+    const purpose = this.#pending.get(request);
+    assert(purpose !== undefined, `shard ${shard} enters the merge a second time`);
+    this.#pending.delete(request);
+    return purpose;
+  }
+
+  /** Whether the shard had a request pending. */
+  exclude(shard: number): boolean {
+    let had = false;
+    this.#excluded.add(shard);
+    for (const request of this.#pending.keys()) if (request.shard === shard) had = this.#pending.delete(request);
+    return had;
+  }
+
+  assertNone(): void {
+    assert(this.#pending.size === 0, "the round is not over: requests are pending");
+  }
+}

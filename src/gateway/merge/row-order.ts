@@ -1,0 +1,72 @@
+/** The order of rows and messages by some of their fields. */
+import type { DescField, Message } from "@bufbuild/protobuf";
+import { type ExactDecimal, parseDecimal } from "../../accumulator/decimal.ts";
+import {
+  absentLast,
+  compareBooleans,
+  compareBytes,
+  compareDecimals,
+  compareInstants,
+  compareIntegers,
+  compareReals,
+  compareText,
+  type Order,
+} from "../../accumulator/value-order.ts";
+import { Fault } from "../../fault/fault.ts";
+import { fieldReader } from "../../wire/message-field.ts";
+import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
+import type { SortColumn } from "../plan/query-plan.ts";
+
+export function rowOrder(columns: readonly SortColumn[]): Order<Message> {
+  const parts = columns.map(({ field, descending }) => ({
+    read: fieldReader(field),
+    compare: absentLast(valueOrder(valueTypeOf(field)), descending),
+  }));
+  return (a, b) => {
+    for (const { read, compare } of parts) {
+      const difference = compare(read(a), read(b));
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  };
+}
+
+/** Messages by their fields in the order of their numbers: what a set of messages is listed by. */
+export function messageOrder(fields: readonly DescField[]): Order<Message> {
+  const ascending = [...fields].sort((a, b) => a.number - b.number);
+  return rowOrder(ascending.map((field) => ({ field, descending: false })));
+}
+
+/** Of values as messages hold them. */
+export function valueOrder(type: ValueType): Order<unknown> {
+  switch (type.kind) {
+    case "integer":
+    case "enum":
+      return compareIntegers as Order<unknown>;
+    case "real":
+      return compareReals as Order<unknown>;
+    case "text":
+      return compareText as Order<unknown>;
+    case "bytes":
+      return compareBytes as Order<unknown>;
+    case "bool":
+      return compareBooleans as Order<unknown>;
+    case "instant":
+      return compareInstants as Order<unknown>;
+    case "decimal":
+      return (a, b) => compareDecimals(readDecimal(a), readDecimal(b));
+    case "message":
+      return messageOrder(type.message.fields) as Order<unknown>;
+    case "map":
+      throw new Fault("internal", "order maps: they have no order");
+  }
+}
+
+/** Faults: `bad-partial` for text that is no decimal number of at most 38 digits. */
+export function readDecimal(message: unknown): ExactDecimal {
+  const { value } = message as { readonly value: string };
+  const decimal = parseDecimal(value);
+  if (decimal === undefined)
+    throw new Fault("bad-partial", `read a Decimal: ${JSON.stringify(value)} is no decimal number`);
+  return decimal;
+}

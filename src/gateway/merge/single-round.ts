@@ -1,0 +1,54 @@
+import assert from "node:assert";
+import type { Message } from "@bufbuild/protobuf";
+import { type Slices, unsliced } from "../../accumulator/sliced-sort.ts";
+import type { MessageRecipe, MethodPlan, ShardRequest } from "../plan/query-plan.ts";
+import { requestWindow, rewriteRequest, rowsForWindow } from "../request-window.ts";
+import { blaming } from "./bad-partial.ts";
+import { memoryBudget } from "./held-bytes.ts";
+import type { MergeExecution, MergeLimits, Partial } from "./merge-execution.ts";
+import { messageAccumulator } from "./message-accumulator.ts";
+import { PendingRequests } from "./pending-requests.ts";
+
+/** Every shard is asked once and its partial is merged as it comes; the partials themselves are not kept. */
+export function singleRound(
+  plan: MethodPlan,
+  recipe: MessageRecipe,
+  request: Message,
+  shards: readonly number[],
+  limits: MergeLimits,
+): MergeExecution {
+  const window = requestWindow(plan, request);
+  const accumulator = messageAccumulator(recipe, { window, budget: memoryBudget(limits.groupBytesMax) });
+  const pending = new PendingRequests<"partial">();
+  const state = accumulator.empty();
+
+  function* acceptSlices(partial: Partial): Slices<void> {
+    if (pending.take(partial) === undefined) return;
+    yield* blaming(partial.shard, accumulator.addSlices(state, partial.message, partial.shard));
+  }
+  function* finishSlices(): Slices<Message> {
+    pending.assertNone();
+    return yield* accumulator.finishSlices(state);
+  }
+  return {
+    begin() {
+      const asked = rewriteRequest(plan, request, { limit: rowsForWindow(window) });
+      return pending.open(
+        new Map(shards.map((shard): [ShardRequest, "partial"] => [{ shard, request: asked }, "partial"])),
+      );
+    },
+    accept: (partial) => unsliced(acceptSlices(partial)),
+    acceptSlices,
+    exclude(shard) {
+      const wasPending = pending.exclude(shard);
+      assert(wasPending, `shard ${shard} cannot be given up: its partial is merged already`);
+    },
+    next: () => [],
+    // biome-ignore lint/correctness/useYield: there is nothing to pause for
+    *nextSlices() {
+      return [];
+    },
+    finish: () => unsliced(finishSlices()),
+    finishSlices,
+  };
+}

@@ -1,12 +1,14 @@
 import type { Cut } from "../../mesh/cut.ts";
+import type { ColumnStatistics } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 
-/** A row that passed its table's decoder: one value per column, in the table's column order; `null` for a tombstone's. */
+/** A row that passed its table's decoder. */
 export interface DecodedRecord {
   readonly table: string;
   readonly partition: number;
   readonly offset: bigint;
-  /** `undefined` removes the key (upsert tables); `key` then tells which. */
+  /** One value per column, in the table's column order; of a tombstone only those of the key are not `null`. */
   readonly values: readonly StoreValue[];
+  /** Removes the row of its key (upsert tables). */
   readonly tombstone: boolean;
 }
 
@@ -34,18 +36,48 @@ export interface IngestBatch {
   readonly rejects: readonly RejectedRecord[];
 }
 
+export interface SegmentRequest {
+  readonly table: string;
+  /** Append tables: rows at or beyond it. Partitions that it does not name begin at 0. Upsert tables: must be empty. */
+  readonly from: Cut;
+  /** Rows below it. Partitions that it does not name have none. */
+  readonly to: Cut;
+  /** The Parquet file to write; not synced. */
+  readonly path: string;
+}
+
+/** What a segment file holds, read back from the file itself. */
+export interface SegmentContent {
+  readonly rows: bigint;
+  /** 128 bits in hex: the sum over the rows of a hash of the row, modulo 2^64 in each half. */
+  readonly digest: string;
+  readonly statistics: readonly ColumnStatistics[];
+}
+
 /**
- * One shard's database. Ingest only ever appends; what is visible at a cut is worked out when it is frozen. Two
- * implementations keep this contract: DuckDB, and (later) the MySQL protocol.
+ * One shard's database. Ingest only ever appends; what is visible at a cut is worked out when it is frozen, so a freeze
+ * neither stops ingest nor sees it. Two implementations keep this contract: DuckDB, and (later) the MySQL protocol;
+ * `test/acceptance/shard-store.suite.ts` is the contract as tests.
  */
 export interface ShardStore {
   /** What is committed, for every partition that was ever written. */
   position(): Promise<Cut>;
+  /** The lowest cut that can still be frozen; partitions that it does not name can be from 0. */
+  horizon(): Promise<Cut>;
   /**
    * Rows, rejects and the new position in one transaction. Compare-and-set: Fault `fenced` when the committed position
-   * is not `batch.from`, and then nothing is written.
+   * is not `batch.from`, and `topic-recreated` when it belongs to another topic id; then nothing is written. Fault
+   * `store-failed`: nothing is written as far as is known; ask for the position before the next try.
    */
   commit(batch: IngestBatch): Promise<void>;
   rejected(): Promise<bigint>;
+  /** Rejects with an offset below the cut. */
+  rejectedBelow(cut: Cut): Promise<bigint>;
+  /**
+   * Writes the visible rows as Parquet, only the table's own columns. Append tables: rows of [from, to). Upsert tables:
+   * the newest row of each key below `to`, without those that a tombstone removed. The caller has seen that `to` is
+   * committed.
+   */
+  writeSegment(request: SegmentRequest): Promise<SegmentContent>;
   close(): Promise<void>;
 }

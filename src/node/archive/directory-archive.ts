@@ -1,0 +1,140 @@
+import { constants } from "node:fs";
+import { copyFile, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Fault } from "../../fault/fault.ts";
+import { crashPoint } from "../../process/crash-point.ts";
+import {
+  isTemporaryName,
+  makeDurableDirectory,
+  renameDurably,
+  syncFile,
+  temporaryName,
+  writeDurableFile,
+} from "../../process/durable-write.ts";
+import { sha256OfFile } from "../../process/file-digest.ts";
+import { type FrozenShard, parseManifest, segmentsOf } from "../snapshot/shard-directory.ts";
+import type { Archive, ArchiveKey } from "./archive.ts";
+
+const MANIFEST = ".manifest.json";
+/** An object set aside while it is found out whether anybody still names it. */
+const DOOMED = ".doomed";
+
+/** The archive on a mounted directory: `objects/<sha256>` and `shards/<shard>/<snapshot>/<node>.manifest.json`. */
+export class DirectoryArchive implements Archive {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  static async open(path: string): Promise<DirectoryArchive> {
+    await makeDurableDirectory(join(path, "objects"));
+    await makeDurableDirectory(join(path, "shards"));
+    // Set aside by a node that died before it knew whether the object is still named: it stays.
+    for (const name of await readdir(join(path, "objects"))) {
+      if (!name.endsWith(DOOMED)) continue;
+      const aside = join(path, "objects", name);
+      await rename(aside, aside.slice(0, -DOOMED.length)).catch(notThere);
+    }
+    return new DirectoryArchive(path);
+  }
+
+  async putObject(sha256: string, bytes: bigint, path: string): Promise<void> {
+    if (await this.hasObject(sha256, bytes)) return;
+    await copyVerified(path, this.#object(sha256), sha256);
+    crashPoint("object-archived");
+  }
+
+  async hasObject(sha256: string, bytes: bigint): Promise<boolean> {
+    const found = await stat(this.#object(sha256)).catch(notThere);
+    return found !== undefined && BigInt(found.size) === bytes;
+  }
+
+  fetchObject(sha256: string, path: string): Promise<void> {
+    return copyVerified(this.#object(sha256), path, sha256);
+  }
+
+  async putManifest(key: ArchiveKey, text: string): Promise<void> {
+    const path = this.#manifest(key);
+    await makeDurableDirectory(dirname(path));
+    await writeDurableFile(path, text);
+    crashPoint("manifest-archived");
+  }
+
+  async readManifest(key: ArchiveKey): Promise<FrozenShard | undefined> {
+    const path = this.#manifest(key);
+    const text = await readFile(path, "utf8").catch(notThere);
+    return text === undefined ? undefined : parseManifest(text, path);
+  }
+
+  async replicas(shard: number, snapshot: string): Promise<string[]> {
+    const names = (await readdir(join(this.#path, "shards", String(shard), snapshot)).catch(notThere)) ?? [];
+    return names
+      .filter((name) => name.endsWith(MANIFEST))
+      .map((name) => name.slice(0, -MANIFEST.length))
+      .sort();
+  }
+
+  /**
+   * Another node may be archiving a segment of equal content at this moment: it saw the object, did not copy it and is
+   * about to write its manifest. So an object is first set aside and the manifests are read after that, while the other
+   * writes its manifest first and looks for its objects after that (`archiveShard`): one of the two sees the other.
+   */
+  async dropManifest(key: ArchiveKey): Promise<void> {
+    const dropped = await this.readManifest(key).catch(() => undefined);
+    await rm(this.#manifest(key), { force: true });
+    for (const { sha256 } of dropped === undefined ? [] : segmentsOf(dropped.manifest)) {
+      const aside = `${this.#object(sha256)}${DOOMED}`;
+      const moved = await rename(this.#object(sha256), aside).then(() => true, notThere);
+      if (moved !== true) continue;
+      if ((await this.#named()).has(sha256)) await renameDurably(aside, this.#object(sha256));
+      else await rm(aside, { force: true });
+    }
+  }
+
+  /** Every object that some manifest names. */
+  async #named(): Promise<Set<string>> {
+    const named = new Set<string>();
+    const root = join(this.#path, "shards");
+    for (const name of await readdir(root, { recursive: true })) {
+      if (!name.endsWith(MANIFEST) || isTemporaryName(name)) continue;
+      const text = await readFile(join(root, name), "utf8").catch(notThere);
+      if (text === undefined) continue;
+      for (const { sha256 } of segmentsOf(parseManifest(text, join(root, name)).manifest)) named.add(sha256);
+    }
+    return named;
+  }
+
+  #object(sha256: string): string {
+    return join(this.#path, "objects", sha256);
+  }
+
+  #manifest({ shard, snapshot, node }: ArchiveKey): string {
+    return join(this.#path, "shards", String(shard), snapshot, `${node}${MANIFEST}`);
+  }
+}
+
+/** Copies, compares the copy's digest with the name it is to have, and only then gives it that name. */
+async function copyVerified(from: string, to: string, sha256: string): Promise<void> {
+  const temporary = temporaryName(to);
+  try {
+    // A file system that can share the blocks of both files does so.
+    await copyFile(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+        throw new Fault("data-corrupt", `copy ${from}: the file is missing`, {}, error);
+      },
+    );
+    const found = await sha256OfFile(temporary);
+    if (found !== sha256) throw new Fault("data-corrupt", `copy ${from}: its sha-256 is ${found}, not ${sha256}`);
+    await syncFile(temporary);
+    await renameDurably(temporary, to);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+function notThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
+  return undefined;
+}

@@ -1,0 +1,59 @@
+import { Fault } from "../../fault/fault.ts";
+import type { Segment } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { type FrozenShard, type ShardDirectory, segmentsOf } from "../snapshot/shard-directory.ts";
+import type { Archive, ArchiveKey } from "./archive.ts";
+
+/** How far a local segment is trusted: by its size, or by every byte. */
+export type SegmentCheck = "size" | "content";
+
+/**
+ * Brings a snapshot of this node's shard back from the archive: segments first, verified, the manifest last. Returns
+ * `undefined` when this node never archived it. Fault `data-corrupt` when the archive is damaged too.
+ */
+export async function restoreSnapshot(
+  archive: Archive,
+  key: ArchiveKey,
+  directory: ShardDirectory,
+  manifestText: (frozen: FrozenShard) => string,
+): Promise<FrozenShard | undefined> {
+  const frozen = await archive.readManifest(key);
+  if (frozen === undefined) return undefined;
+  await repairSegments(archive, directory, frozen, "content");
+  await directory.writeManifest(key.snapshot, manifestText(frozen));
+  return frozen;
+}
+
+/**
+ * Replaces local segments that are missing or damaged by the archive's copies, and returns them. Fault `data-corrupt`,
+ * naming both files, when the archive has no good copy either; then nothing of the snapshot may be served.
+ */
+export async function repairSegments(
+  archive: Archive,
+  directory: ShardDirectory,
+  frozen: FrozenShard,
+  check: SegmentCheck,
+): Promise<Segment[]> {
+  const repaired: Segment[] = [];
+  for (const segment of segmentsOf(frozen.manifest)) {
+    const damage = await damageOf(directory, segment, check);
+    if (damage === undefined) continue;
+    try {
+      await archive.fetchObject(segment.sha256, directory.segmentPath(segment.sha256));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Fault("data-corrupt", `${damage.message}; repair it from the archive: ${reason}`, {}, error);
+    }
+    repaired.push(segment);
+  }
+  return repaired;
+}
+
+async function damageOf(directory: ShardDirectory, segment: Segment, check: SegmentCheck): Promise<Fault | undefined> {
+  try {
+    await (check === "size" ? directory.checkSize(segment) : directory.checkContent(segment));
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault && error.id === "data-corrupt") return error;
+    throw error;
+  }
+}

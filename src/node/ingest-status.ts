@@ -1,0 +1,55 @@
+import type { Fault } from "../fault/fault.ts";
+import { type Cut, cutOf, type Position, positionIn } from "../mesh/cut.ts";
+import type { IngestWatcher } from "./ingest/ingest-partition.ts";
+import type { IngestBatch } from "./store/shard-store.ts";
+
+/** What a shard's ingest loops have come to, kept in memory so that a status costs no statement. */
+export class IngestStatus implements IngestWatcher {
+  readonly #positions = new Map<string, Position>();
+  readonly #stopped = new Map<string, Fault>();
+  readonly #troubled = new Map<string, Fault>();
+  #rejected: bigint;
+
+  constructor(position: Cut, rejected: bigint) {
+    for (const p of position) this.#positions.set(keyOf(p.topic, p.partition), p);
+    this.#rejected = rejected;
+  }
+
+  committed(position: Position, batch: IngestBatch | undefined): void {
+    this.#positions.set(keyOf(position.topic, position.partition), position);
+    this.#rejected += BigInt(batch?.rejects.length ?? 0);
+  }
+
+  stopped(topic: string, partition: number, fault: Fault): void {
+    this.#troubled.delete(keyOf(topic, partition));
+    this.#stopped.set(keyOf(topic, partition), fault);
+  }
+
+  troubled(topic: string, partition: number, fault: Fault | undefined): void {
+    if (fault === undefined) this.#troubled.delete(keyOf(topic, partition));
+    else this.#troubled.set(keyOf(topic, partition), fault);
+  }
+
+  get position(): Cut {
+    return cutOf(this.#positions.values());
+  }
+
+  get rejected(): bigint {
+    return this.#rejected;
+  }
+
+  /** Partitions that the horizon does not name can be frozen from their beginning. */
+  horizon(lowest: Cut): Cut {
+    return this.position.map((p) => positionIn(lowest, p.topic, p.partition) ?? { ...p, position: 0n });
+  }
+
+  /** Why ingest has stopped, or cannot write; empty while all goes well. A topic that is not there yet is no alarm. */
+  get alarm(): string {
+    const troubles = [...this.#troubled.values()].filter((fault) => fault.id === "store-failed");
+    return [...this.#stopped.values(), ...troubles].map((fault) => `${fault.id}: ${fault.message}`).join("; ");
+  }
+}
+
+function keyOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}

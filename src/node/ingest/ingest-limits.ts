@@ -1,0 +1,26 @@
+/** How much of a partition is read and committed at once. */
+export interface IngestLimits {
+  /** A batch is committed when it has so many rows, … */
+  readonly batchRowsMax: number;
+  /** … so many bytes of records, … */
+  readonly batchBytesMax: number;
+  /** … or is so old; sooner when the log has nothing more. */
+  readonly batchAgeMaxMs: number;
+  readonly fetchBytes: number;
+  /** How long the log may wait for a record. */
+  readonly fetchWaitMs: number;
+  /** Between tries after a failure: grows from the first to the second, each with up to half of it left out at random. */
+  readonly retryFirstMs: number;
+  readonly retryMaxMs: number;
+}
+
+export const INGEST_LIMITS: IngestLimits = {
+  // A commit costs a sync of the disk whatever its size; beyond 50,000 rows it no longer shows.
+  batchRowsMax: 50_000,
+  batchBytesMax: 8 << 20,
+  batchAgeMaxMs: 200,
+  fetchBytes: 2 << 20,
+  fetchWaitMs: 1_000,
+  retryFirstMs: 50,
+  retryMaxMs: 5_000,
+};

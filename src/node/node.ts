@@ -1,0 +1,154 @@
+import { Fault } from "../fault/fault.ts";
+import { SNAPSHOT_ID_RULE, snapshotId } from "../mesh/snapshot-id.ts";
+import { step } from "../telemetry/step-channel.ts";
+import { BindingService, type BindResponse } from "../wire/generated/skynetes/v1/binding_pb.ts";
+import type { NodeAgentService } from "../wire/generated/skynetes/v1/node_agent_pb.ts";
+import { type UnaryHandlers, unaryClient } from "../wire/grpc-service.ts";
+import type { Archive } from "./archive/archive.ts";
+import { HostedShard } from "./hosted-shard.ts";
+import type { NodeConfig } from "./node-config.ts";
+import { cutFromWire, wireCut } from "./snapshot/manifest-cut.ts";
+
+/** A service reads and digests the whole shard before it answers. */
+const BIND_TIMEOUT_MS = 120_000;
+const UNBIND_TIMEOUT_MS = 10_000;
+
+/**
+ * The node's way: log → ingest → store → snapshot → archive, for each shard that is placed here, and what the driver of
+ * snapshots may ask of it.
+ */
+export class Node {
+  readonly #config: NodeConfig;
+  readonly #instance: string;
+  readonly #shards: ReadonlyMap<number, HostedShard>;
+  readonly #stopping = new AbortController();
+
+  private constructor(config: NodeConfig, shards: readonly HostedShard[]) {
+    this.#config = config;
+    this.#instance = config.randomness.id();
+    this.#shards = new Map(shards.map((shard) => [shard.shard, shard]));
+  }
+
+  static async open(config: NodeConfig, archive: Archive): Promise<Node> {
+    const shards: HostedShard[] = [];
+    try {
+      for (const shard of config.shards) shards.push(await HostedShard.open(config, shard, archive));
+    } catch (error) {
+      await Promise.all(shards.map((shard) => shard.close()));
+      throw error;
+    }
+    return new Node(config, shards);
+  }
+
+  /** Starts to ingest. */
+  start(): void {
+    for (const shard of this.#shards.values()) shard.start(this.#stopping.signal);
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort(new DOMException("the node is stopping", "AbortError"));
+    await Promise.all([...this.#shards.values()].map((shard) => shard.close()));
+  }
+
+  get handlers(): UnaryHandlers<typeof NodeAgentService> {
+    return {
+      getNodeStatus: () => ({
+        node: this.#config.node,
+        instance: this.#instance,
+        shards: [...this.#shards.values()].map(statusOf),
+      }),
+      freezeShard: ({ snapshot, shard, cut }) => {
+        const hosted = this.#hosted(shard, checkId(snapshot));
+        return step("node", "freeze", { shard, snapshot }, async (event) => {
+          const { manifest, manifestSha256 } = await hosted.freeze(snapshot, cutFromWire(cut));
+          event.facts.rows = Number(manifest.tables.reduce((sum, table) => sum + table.rows, 0n));
+          return { manifest, manifestSha256 };
+        });
+      },
+      bindShard: ({ snapshot, shard, address }, { signal }) => {
+        const hosted = this.#hosted(shard, checkId(snapshot));
+        return step("node", "bind", { shard, snapshot }, async () => ({
+          bound: await this.#bind(hosted, snapshot, address, signal),
+        }));
+      },
+      unbindShard: async ({ snapshot, shard, address }, { signal }) => {
+        this.#hosted(shard, checkId(snapshot));
+        const service = unaryClient(BindingService, address);
+        try {
+          await service.unbind({ snapshot, shard }, { timeoutMs: UNBIND_TIMEOUT_MS, signal });
+        } finally {
+          service.close();
+        }
+        return {};
+      },
+      dropSnapshot: ({ snapshot }) => {
+        checkId(snapshot);
+        return step("node", "drop", { snapshot }, async () => {
+          for (const shard of this.#shards.values()) await shard.drop(snapshot);
+          return { unbound: [] };
+        });
+      },
+    };
+  }
+
+  async #bind(hosted: HostedShard, snapshot: string, address: string, signal: AbortSignal): Promise<BindResponse> {
+    const { directory, frozen } = await hosted.verified(snapshot);
+    const { stateDigest } = frozen.manifest;
+    const service = unaryClient(BindingService, address);
+    try {
+      const bound = await service.bind(
+        {
+          mesh: this.#config.mesh,
+          shard: hosted.shard,
+          snapshot,
+          directory,
+          manifestSha256: frozen.manifestSha256,
+          stateDigest,
+        },
+        { timeoutMs: BIND_TIMEOUT_MS, signal },
+      );
+      const { stamp } = bound;
+      if (stamp?.shard !== hosted.shard || stamp.snapshot !== snapshot || stamp.stateDigest !== stateDigest) {
+        throw new Fault(
+          "stamp-mismatch",
+          `bind shard ${hosted.shard} of "${snapshot}" at ${address}: the service bound shard ${stamp?.shard} ` +
+            `of "${stamp?.snapshot}" with digest ${stamp?.stateDigest}, expected digest ${stateDigest}`,
+          { shard: hosted.shard },
+        );
+      }
+      return bound;
+    } finally {
+      service.close();
+    }
+  }
+
+  #hosted(shard: number, snapshot: string): HostedShard {
+    const hosted = this.#shards.get(shard);
+    if (hosted !== undefined) return hosted;
+    throw new Fault(
+      "invalid-request",
+      `snapshot "${snapshot}": node ${this.#config.node} does not hold shard ${shard}`,
+    );
+  }
+}
+
+/** Ids become paths, so nothing else may. */
+function checkId(snapshot: string): string {
+  if (snapshotId(snapshot) !== undefined) return snapshot;
+  throw new Fault("invalid-request", `${JSON.stringify(snapshot)} is no snapshot id: ${SNAPSHOT_ID_RULE}`);
+}
+
+function statusOf(hosted: HostedShard) {
+  return {
+    shard: hosted.shard,
+    position: wireCut(hosted.status.position),
+    horizon: wireCut(hosted.horizon),
+    frozen: [...hosted.frozen].map(([snapshot, { manifest, manifestSha256 }]) => ({
+      snapshot,
+      stateDigest: manifest.stateDigest,
+      manifestSha256,
+    })),
+    rejected: hosted.status.rejected,
+    alarm: hosted.alarm,
+  };
+}

@@ -1,0 +1,253 @@
+import { resolve } from "node:path";
+import { blobValue, type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { Fault } from "../../fault/fault.ts";
+import { type Cut, cutOf } from "../../mesh/cut.ts";
+import type { TableSpec } from "../../mesh/table-spec.ts";
+import { crashPoint } from "../../process/crash-point.ts";
+import { nextTurn } from "../next-turn.ts";
+import { OneAtATime } from "../one-at-a-time.ts";
+import { appendRows } from "./append-rows.ts";
+import { createSchema, literal, storedColumns } from "./duckdb-schema.ts";
+import { segmentContent } from "./segment-content.ts";
+import { describeSegment, segmentSelect } from "./segment-sql.ts";
+import type { IngestBatch, SegmentContent, SegmentRequest, ShardStore } from "./shard-store.ts";
+import { isFatal, storeFault } from "./store-fault.ts";
+
+export interface DuckDbOptions {
+  /** As DuckDB writes it: `256MB`. Beyond it DuckDB spills to `temporaryDirectory`. */
+  readonly memoryLimit: string;
+  readonly threads: number;
+  readonly temporaryDirectory: string;
+}
+
+/** Batches that may wait for their turn to commit; a shard has one loop for each of its partitions. */
+const COMMITS_WAITING_MAX = 4096;
+const SEGMENTS_WAITING_MAX = 64;
+
+// DuckDB's file lock is per process: a second open of a file in one process succeeds, and closing either gives the lock
+// away to other processes. So this process keeps its own account.
+const openPaths = new Set<string>();
+
+/**
+ * A shard's store in one DuckDB file. Two connections: one writes, one reads for freezes; a statement sees what was
+ * committed when it began, so they do not wait for each other. Rows are only ever inserted, which lets DuckDB checkpoint
+ * beside a reader.
+ */
+export class DuckDbShardStore implements ShardStore {
+  readonly #path: string;
+  readonly #tables: ReadonlyMap<string, TableSpec>;
+  readonly #options: DuckDbOptions;
+  readonly #commits: OneAtATime;
+  readonly #segments: OneAtATime;
+  #database: Database;
+
+  private constructor(path: string, tables: readonly TableSpec[], options: DuckDbOptions, database: Database) {
+    this.#path = path;
+    this.#tables = new Map(tables.map((table) => [table.name, table]));
+    this.#options = options;
+    this.#database = database;
+    this.#commits = new OneAtATime(`commit to ${path}`, COMMITS_WAITING_MAX);
+    this.#segments = new OneAtATime(`write a segment from ${path}`, SEGMENTS_WAITING_MAX);
+  }
+
+  /** Faults: `store-locked` (says by whom), `data-corrupt`, `invalid-manifest` (a table changed), `store-failed`. */
+  static async open(path: string, tables: readonly TableSpec[], options: DuckDbOptions): Promise<DuckDbShardStore> {
+    const absolute = resolve(path);
+    if (openPaths.has(absolute)) {
+      throw new Fault("store-locked", `open ${path}: this process (${process.pid}) has it open already`);
+    }
+    openPaths.add(absolute);
+    try {
+      return new DuckDbShardStore(absolute, tables, options, await openDatabase(absolute, tables, options));
+    } catch (error) {
+      openPaths.delete(absolute);
+      throw error;
+    }
+  }
+
+  async position(): Promise<Cut> {
+    return this.#read("read the position", async ({ writer }) => {
+      const found = await writer.runAndReadAll(
+        "SELECT topic, topic_id, partition, max(to_position) FROM meta.positions GROUP BY ALL",
+      );
+      return cutOf(
+        found.getRows().map(([topic, topicId, partition, position]) => ({
+          topic: topic as string,
+          topicId: topicId as string,
+          partition: partition as number,
+          position: position as bigint,
+        })),
+      );
+    });
+  }
+
+  /** Nothing is ever deleted, so every cut can be frozen. */
+  async horizon(): Promise<Cut> {
+    return [];
+  }
+
+  async rejected(): Promise<bigint> {
+    return this.#read("count rejects", async ({ writer }) => {
+      const found = await writer.runAndReadAll("SELECT count(*) FROM meta.rejects");
+      return found.getRows()[0]![0] as bigint;
+    });
+  }
+
+  async rejectedBelow(cut: Cut): Promise<bigint> {
+    if (cut.length === 0) return 0n;
+    const below = cut.map(
+      (p) => `(topic = ${literal(p.topic)} AND partition = ${p.partition} AND "offset" < ${p.position})`,
+    );
+    return this.#read("count rejects", async ({ writer }) => {
+      const found = await writer.runAndReadAll(`SELECT count(*) FROM meta.rejects WHERE ${below.join(" OR ")}`);
+      return found.getRows()[0]![0] as bigint;
+    });
+  }
+
+  commit(batch: IngestBatch): Promise<void> {
+    return this.#read(`commit ${batch.topic}/${batch.partition}@${batch.from}`, async ({ writer }) => {
+      await writer.run("BEGIN");
+      try {
+        await this.#checkPosition(writer, batch);
+        await this.#insert(writer, batch);
+        await writer.run("COMMIT");
+      } catch (error) {
+        // A failed commit has ended the transaction already; then there is nothing to roll back.
+        await writer.run("ROLLBACK").catch(() => {});
+        throw error;
+      }
+      crashPoint("ingest-committed");
+    });
+  }
+
+  async #checkPosition(writer: DuckDBConnection, batch: IngestBatch): Promise<void> {
+    const found = await writer.runAndReadAll(
+      "SELECT topic_id, to_position FROM meta.positions WHERE topic = $1 AND partition = $2 ORDER BY to_position DESC LIMIT 1",
+      [batch.topic, batch.partition],
+    );
+    const [topicId = batch.topicId, position = 0n] = (found.getRows()[0] ?? []) as [string?, bigint?];
+    const what = `commit ${batch.topic}/${batch.partition}`;
+    if (topicId !== batch.topicId) {
+      throw new Fault(
+        "topic-recreated",
+        `${what}: the shard holds records of topic id ${topicId}, not ${batch.topicId}`,
+      );
+    }
+    if (position !== batch.from) {
+      throw new Fault("fenced", `${what} from ${batch.from}: the committed position is ${position}`);
+    }
+  }
+
+  async #insert(writer: DuckDBConnection, batch: IngestBatch): Promise<void> {
+    for (const [name, rows] of Map.groupBy(batch.rows, (row) => row.table)) {
+      const appender = await writer.createAppender(name, "rows");
+      try {
+        for (const _ of appendRows(appender, storedColumns(this.#table(name)), rows)) await nextTurn();
+      } finally {
+        appender.closeSync();
+      }
+    }
+    crashPoint("ingest-rows-appended");
+    const { topic, topicId, partition, from, to } = batch;
+    for (const reject of batch.rejects) {
+      await writer.run("INSERT INTO meta.rejects VALUES ($1, $2, $3, $4, $5, $6, $7)", [
+        topic,
+        partition,
+        reject.offset,
+        BigInt(Math.trunc(reject.timestampMs)),
+        reject.reason,
+        reject.key && blobValue(reject.key),
+        reject.value && blobValue(reject.value),
+      ]);
+    }
+    await writer.run("INSERT INTO meta.positions VALUES ($1, $2, $3, $4, $5)", [topic, topicId, partition, from, to]);
+    crashPoint("ingest-position-inserted");
+  }
+
+  writeSegment(request: SegmentRequest): Promise<SegmentContent> {
+    const table = this.#table(request.table);
+    const select = segmentSelect(table, request.from, request.to);
+    const attempted = `write a segment of "${table.name}"`;
+    return this.#segments.run(async () => {
+      const { reader } = this.#database;
+      try {
+        // Snappy loads faster than zstd and takes less time to write; segments are read far more often than moved.
+        await reader.run(`COPY (${select}) TO ${literal(request.path)} (FORMAT parquet, COMPRESSION snappy)`);
+        const found = await reader.runAndReadAll(describeSegment(table, request.path));
+        return segmentContent(table, found.getRows()[0] as (string | null)[]);
+      } catch (error) {
+        throw storeFault(error, attempted);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    if (!openPaths.has(this.#path)) return;
+    await this.#segments.run(() => this.#commits.run(async () => closeDatabase(this.#database)));
+    openPaths.delete(this.#path);
+  }
+
+  /** On the writing connection, one at a time: a statement of another would fall into an open transaction. */
+  #read<T>(attempted: string, work: (database: Database) => Promise<T>): Promise<T> {
+    return this.#commits.run(async () => {
+      try {
+        return await work(this.#database);
+      } catch (error) {
+        if (isFatal(error)) await this.#reopen();
+        throw storeFault(error, attempted);
+      }
+    });
+  }
+
+  async #reopen(): Promise<void> {
+    closeDatabase(this.#database);
+    this.#database = await openDatabase(this.#path, [...this.#tables.values()], this.#options);
+  }
+
+  #table(name: string): TableSpec {
+    const table = this.#tables.get(name);
+    if (table === undefined) throw new Fault("invalid-request", `no table "${name}" in ${this.#path}`);
+    return table;
+  }
+}
+
+interface Database {
+  readonly instance: DuckDBInstance;
+  readonly writer: DuckDBConnection;
+  readonly reader: DuckDBConnection;
+}
+
+async function openDatabase(path: string, tables: readonly TableSpec[], options: DuckDbOptions): Promise<Database> {
+  let instance: DuckDBInstance | undefined;
+  try {
+    instance = await DuckDBInstance.create(path, {
+      threads: String(options.threads),
+      memory_limit: options.memoryLimit,
+      temp_directory: options.temporaryDirectory,
+      autoinstall_known_extensions: "false",
+      autoload_known_extensions: "false",
+      // Segments are read once after they are written; keeping them in memory would be at the services' cost.
+      enable_external_file_cache: "false",
+    });
+    const writer = await instance.connect();
+    await createSchema(writer, tables);
+    await dropOldPositions(writer);
+    return { instance, writer, reader: await instance.connect() };
+  } catch (error) {
+    instance?.closeSync();
+    throw storeFault(error, `open ${path}`);
+  }
+}
+
+/** Nobody reads yet, so deleting does no harm; one row is left for each partition. */
+async function dropOldPositions(connection: DuckDBConnection): Promise<void> {
+  await connection.run(`DELETE FROM meta.positions AS old WHERE EXISTS (
+    FROM meta.positions AS newer
+    WHERE newer.topic = old.topic AND newer.partition = old.partition AND newer.to_position > old.to_position)`);
+}
+
+function closeDatabase({ instance, writer, reader }: Database): void {
+  reader.closeSync();
+  writer.closeSync();
+  instance.closeSync();
+}

@@ -1,0 +1,58 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
+import { onTestFinished } from "vitest";
+import type { ColumnType, TableSpec } from "../../src/mesh/table-spec.ts";
+import type { TableManifest } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
+
+/** A directory that goes away with the test. */
+export async function testDirectory(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "skynetes-node-"));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** `{ id: "INT64", name: "STRING?" }`: a question mark makes a column nullable. */
+export function tableSpec(
+  name: string,
+  kind: TableSpec["kind"],
+  columns: Record<string, string>,
+  more: Partial<TableSpec> = {},
+): TableSpec {
+  return {
+    name,
+    topic: name,
+    kind,
+    distribution: "Sharded",
+    key: [],
+    columns: Object.entries(columns).map(([column, type]) => ({
+      name: column,
+      type: type.replace("?", "") as ColumnType,
+      nullable: type.endsWith("?"),
+    })),
+    ...more,
+  };
+}
+
+/** Rows of a table's segments, every value as text, sorted: read by another database than the one that wrote them. */
+export async function rowsOfSegments(shardDirectory: string, table: TableManifest): Promise<string[]> {
+  if (table.segments.length === 0) return [];
+  return rowsOfFiles(table.segments.map(({ sha256 }) => join(shardDirectory, "segments", `${sha256}.parquet`)));
+}
+
+export async function rowsOfFiles(paths: readonly string[]): Promise<string[]> {
+  const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
+  const connection = await instance.connect();
+  try {
+    const files = paths.map((path) => `'${path}'`).join(", ");
+    const found = await connection.runAndReadAll(`SELECT * FROM read_parquet([${files}])`);
+    return found
+      .getRowsJson()
+      .map((row) => JSON.stringify(row))
+      .sort();
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}

@@ -4,6 +4,10 @@ import type { FlightColumns } from "./flight-columns.ts";
 import type { SummarizeResponseSchema } from "./generated/flights/v1/delay_pb.ts";
 import { type Candidates, candidates, type FlightFilter, hasDestination, rowAt } from "./matching-flights.ts";
 
+// Where min and max begin: infinities would make the comparisons of the loops ones of doubles.
+const INT32_MAX = 2 ** 31 - 1;
+const INT32_MIN = -(2 ** 31);
+
 /** Totals over some rows, few enough (a slice) that doubles hold sums of 32-bit numbers exactly. */
 interface SliceTotals {
   readonly count: number;
@@ -28,8 +32,8 @@ export async function summarizeFlights(
   let delayed = 0;
   let delay = 0n;
   let distance = 0n;
-  let min = Number.POSITIVE_INFINITY;
-  let max = Number.NEGATIVE_INFINITY;
+  let min = INT32_MAX;
+  let max = INT32_MIN;
   await sliced(found.count, signal, (from, to) => {
     const totals = totalsOf(flights, found, from, to, delayedFrom);
     count += totals.count;
@@ -63,7 +67,11 @@ function totalsOfRange(
   delayedFrom: number,
 ): SliceTotals {
   const { delay: delays, distance: distances } = flights;
-  let [delayed, delay, distance, min, max] = [0, 0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let delayed = 0;
+  let delay = 0;
+  let distance = 0;
+  let min = INT32_MAX;
+  let max = INT32_MIN;
   for (let row = found.first + from; row < found.first + to; row++) {
     const minutes = delays[row] as number;
     delayed += minutes >= delayedFrom ? 1 : 0;
@@ -83,7 +91,12 @@ function totalsOfMatching(
   delayedFrom: number,
 ): SliceTotals {
   const { delay: delays, distance: distances } = flights;
-  let [count, delayed, delay, distance, min, max] = [0, 0, 0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let count = 0;
+  let delayed = 0;
+  let delay = 0;
+  let distance = 0;
+  let min = INT32_MAX;
+  let max = INT32_MIN;
   for (let i = from; i < to; i++) {
     const row = rowAt(found, i);
     if (!hasDestination(flights, found, row)) continue;

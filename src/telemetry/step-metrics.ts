@@ -1,0 +1,113 @@
+import type { Counter, Histogram, Meter } from "@opentelemetry/api";
+import { type StepEvent, stepChannel } from "./step-channel.ts";
+
+/** Seconds; from a merge in memory to a query that waits for its deadline. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+type Facts = StepEvent["facts"];
+
+/**
+ * Counters and histograms from the steps' facts. Labels are names that the mesh's owner chose and words of the
+ * catalogue: never an id, and never what a client sent.
+ */
+export class StepMetrics {
+  readonly #meter: Meter;
+  readonly #startedAt = new WeakMap<StepEvent, number>();
+  readonly #now: () => number;
+  readonly #record: Readonly<Record<string, (event: StepEvent, seconds: number) => void>>;
+
+  constructor(meter: Meter, now: () => number) {
+    this.#meter = meter;
+    this.#now = now;
+    this.#record = this.#recorders();
+  }
+
+  /** Begins to follow the steps; returns what ends it. */
+  follow(): () => void {
+    const subscription = {
+      start: (event: StepEvent) => void this.#startedAt.set(event, this.#now()),
+      end: (event: StepEvent) => {
+        if (event.error !== undefined) this.#settle(event);
+      },
+      asyncStart: () => {},
+      asyncEnd: (event: StepEvent) => this.#settle(event),
+      error: () => {},
+    };
+    stepChannel.subscribe(subscription);
+    return () => void stepChannel.unsubscribe(subscription);
+  }
+
+  #settle(event: StepEvent): void {
+    const startedAt = this.#startedAt.get(event);
+    if (startedAt === undefined) return;
+    this.#startedAt.delete(event);
+    this.#record[`${event.way} ${event.step}`]?.(event, (this.#now() - startedAt) / 1000);
+  }
+
+  #recorders(): Readonly<Record<string, (event: StepEvent, seconds: number) => void>> {
+    const queries = this.#counter("skynetes_queries", "Queries by how they ended");
+    const queryTime = this.#times("skynetes_query_duration_seconds", "From the first byte in to the answer made");
+    const missing = this.#counter("skynetes_missing_shards", "Shards given up in partial answers");
+    const callTime = this.#times("skynetes_shard_call_duration_seconds", "Calls of shards, each try");
+    const mismatches = this.#counter("skynetes_stamp_mismatches", "Partials rejected for their stamp");
+    const retries = this.#counter("skynetes_shard_retries", "Shard calls that were a second try");
+    const tables = this.#counter("skynetes_route_tables", "Route tables applied and refused");
+    const rows = this.#counter("skynetes_ingested_rows", "Rows made durable");
+    const rejects = this.#counter("skynetes_rejected_records", "Records put into the rejects table");
+    const batchTime = this.#times("skynetes_ingest_batch_duration_seconds", "Transactions of ingest");
+    const freezeTime = this.#times("skynetes_freeze_duration_seconds", "Freezes of shards");
+    const serveTime = this.#times("skynetes_service_call_duration_seconds", "Calls as the service process sees them");
+    const loadTime = this.#times("skynetes_service_load_duration_seconds", "Loads of a shard of a snapshot");
+    return {
+      "gateway query": ({ facts }, seconds) => {
+        const method = { service: word(facts, "service"), method: word(facts, "method") };
+        queries.add(1, { ...method, outcome: word(facts, "outcome") });
+        // A query that was refused by its names has no time worth a histogram, and no names.
+        if (method.service !== "") queryTime.record(seconds, method);
+        if (number(facts, "missing") > 0) missing.add(number(facts, "missing"), method);
+      },
+      "gateway shard call": ({ facts }, seconds) => {
+        const shard = { shard: word(facts, "shard") };
+        callTime.record(seconds, { ...shard, outcome: word(facts, "fault") || "ok" });
+        if (facts.mismatch === true) mismatches.add(1, shard);
+        if (number(facts, "attempt") > 1) retries.add(1, shard);
+      },
+      "gateway apply table": ({ error }) => tables.add(1, { outcome: error === undefined ? "applied" : "refused" }),
+      "node ingest batch": ({ facts, error }, seconds) => {
+        const labels = { topic: word(facts, "topic"), shard: word(facts, "shard") };
+        if (error === undefined) {
+          rows.add(number(facts, "rows"), labels);
+          rejects.add(number(facts, "rejects"), labels);
+        }
+        batchTime.record(seconds, { shard: labels.shard });
+      },
+      "node freeze": ({ facts, error }, seconds) => {
+        freezeTime.record(seconds, { shard: word(facts, "shard"), outcome: error === undefined ? "ok" : "failed" });
+      },
+      "service call": ({ error }, seconds) => {
+        serveTime.record(seconds, { outcome: error === undefined ? "ok" : "failed" });
+      },
+      "service load": ({ facts, error }, seconds) => {
+        loadTime.record(seconds, { shard: word(facts, "shard"), outcome: error === undefined ? "ok" : "failed" });
+      },
+    };
+  }
+
+  #counter(name: string, description: string): Counter {
+    return this.#meter.createCounter(name, { description });
+  }
+
+  #times(name: string, description: string): Histogram {
+    const advice = { explicitBucketBoundaries: BUCKETS };
+    return this.#meter.createHistogram(name, { description, unit: "s", advice });
+  }
+}
+
+function word(facts: Facts, name: string): string {
+  return String(facts[name] ?? "");
+}
+
+function number(facts: Facts, name: string): number {
+  const value = facts[name];
+  return typeof value === "number" ? value : 0;
+}

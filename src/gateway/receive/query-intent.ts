@@ -1,0 +1,33 @@
+import type { AnswerQuality } from "./completeness-wish.ts";
+
+/** What a client named, as it wrote it. */
+export interface QueryTarget {
+  /** An id, or `latest`. */
+  readonly snapshot: string;
+  /** package.Service. */
+  readonly service: string;
+  /** Service version that the client insists on. */
+  readonly version?: string | undefined;
+  readonly method: string;
+}
+
+/** A query as it came in, whichever door it took: HTTP, answer set and gRPC make the same. */
+export interface QueryIntent {
+  readonly target: QueryTarget;
+  readonly body: RequestBody;
+  readonly quality: AnswerQuality;
+  /** The client's wish for the whole query; the server's limits apply. */
+  readonly timeoutMs?: number | undefined;
+  /** Chosen by the client, else by the gateway. */
+  readonly queryId?: string | undefined;
+  /** Least epoch of the table that may answer. */
+  readonly atLeast?: bigint | undefined;
+  /** W3C trace context of the caller, well-formed. */
+  readonly traceparent?: string | undefined;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+export type RequestBody =
+  | { readonly kind: "json"; readonly value: unknown; readonly pointer: string }
+  | { readonly kind: "binary"; readonly bytes: Uint8Array };

@@ -1,0 +1,212 @@
+import {
+  type DescField,
+  type DescMessage,
+  fromBinary,
+  fromJson,
+  type JsonValue,
+  type Message,
+  type Registry,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { Fault } from "../../fault/fault.ts";
+import type { RequestBody } from "./query-intent.ts";
+import { ExactNumber, type Json, type JsonObject, jsonPointer } from "./read-json.ts";
+
+/** So many mistakes are listed; a body may hold thousands. */
+const ERRORS_MAX = 20;
+
+/** Faults: `malformed-request` (wire format), `invalid-request` with a pointer to everything that is wrong. */
+export function decodeRequest(desc: DescMessage, body: RequestBody, registry: Registry): Message {
+  const attempted = `read ${desc.typeName}`;
+  if (body.kind === "binary") {
+    try {
+      return fromBinary(desc, body.bytes);
+    } catch (error) {
+      throw new Fault("malformed-request", `${attempted}: ${(error as Error).message}`, {}, error);
+    }
+  }
+  const wrong: { pointer: string; detail: string }[] = [];
+  const walk = new JsonWalk(registry, wrong, body.pointer);
+  const plain = walk.message(desc, body.value as Json, []);
+  if (wrong.length === 0) {
+    try {
+      return fromJson(desc, plain, { registry, ignoreUnknownFields: false });
+    } catch (error) {
+      // Every leaf was tried alone, so this is about how they go together, such as two fields of one oneof.
+      wrong.push({ pointer: body.pointer, detail: reasonOf(error) });
+    }
+  }
+  const text = wrong.map((w) => `${w.pointer === "" ? "/" : w.pointer}: ${w.detail}`).join("; ");
+  throw new Fault("invalid-request", `${attempted}: ${text}`, { errors: wrong });
+}
+
+/**
+ * Walks JSON along the message type: numbers get the form that protobuf-es reads exactly for the field (a string for
+ * 64-bit fields), and each mistake gets the pointer that the library's own message lacks.
+ */
+class JsonWalk {
+  readonly #registry: Registry;
+  readonly #wrong: { pointer: string; detail: string }[];
+  readonly #root: string;
+
+  constructor(registry: Registry, wrong: { pointer: string; detail: string }[], root: string) {
+    this.#registry = registry;
+    this.#wrong = wrong;
+    this.#root = root;
+  }
+
+  message(desc: DescMessage, json: Json, path: readonly (string | number)[]): JsonValue {
+    if (desc.typeName.startsWith("google.protobuf.")) return doubles(json);
+    if (!isObject(json)) return this.#report(path, `an object (${desc.typeName}) is expected`);
+    const plain: Record<string, JsonValue> = {};
+    for (const [key, value] of Object.entries(json)) {
+      const field = desc.fields.find((f) => f.jsonName === key || f.name === key);
+      const at = [...path, key];
+      if (field === undefined) {
+        this.#report(at, `${desc.typeName} has no field "${key.slice(0, 80)}"`);
+      } else {
+        plain[key] = this.#field(desc, field, key, value, at);
+      }
+    }
+    return plain;
+  }
+
+  #field(desc: DescMessage, field: DescField, key: string, json: Json, path: readonly (string | number)[]): JsonValue {
+    if (json === null && field.message?.typeName !== "google.protobuf.Value") return null;
+    switch (field.fieldKind) {
+      case "message":
+        return this.#nested(desc, key, field.message, json, path, (value) => value);
+      case "list":
+        if (!Array.isArray(json)) return this.#report(path, "a list is expected");
+        return json.map((item, i) => {
+          const at = [...path, i];
+          if (field.listKind === "message") return this.#nested(desc, key, field.message, item, at, (value) => [value]);
+          return this.#leaf(desc, key, scalarOf(field), item, at, (value) => [value]);
+        });
+      case "map": {
+        if (!isObject(json)) return this.#report(path, "an object is expected");
+        return Object.fromEntries(
+          Object.entries(json).map(([name, item]) => {
+            const at = [...path, name];
+            const wrap = (value: JsonValue) => ({ [name]: value });
+            if (field.mapKind === "message") return [name, this.#nested(desc, key, field.message, item, at, wrap)];
+            return [name, this.#leaf(desc, key, scalarOf(field), item, at, wrap)];
+          }),
+        );
+      }
+      default:
+        return this.#leaf(desc, key, scalarOf(field), json, path, (value) => value);
+    }
+  }
+
+  #nested(
+    parent: DescMessage,
+    key: string,
+    desc: DescMessage,
+    json: Json,
+    path: readonly (string | number)[],
+    wrap: (value: JsonValue) => JsonValue,
+  ): JsonValue {
+    // The library's own types have a JSON of their own (Timestamp is a string): they are leaves here.
+    if (desc.typeName.startsWith("google.protobuf.")) return this.#try(parent, key, doubles(json), path, wrap);
+    return this.message(desc, json, path);
+  }
+
+  #leaf(
+    parent: DescMessage,
+    key: string,
+    scalar: ScalarType | undefined,
+    json: Json,
+    path: readonly (string | number)[],
+    wrap: (value: JsonValue) => JsonValue,
+  ): JsonValue {
+    let value: JsonValue;
+    if (json instanceof ExactNumber) {
+      const number = numberFor(scalar, json.text);
+      if (number === undefined) return this.#report(path, `${json.text.slice(0, 60)} does not fit the field`);
+      value = number;
+    } else if (isObject(json) || Array.isArray(json)) {
+      return this.#report(path, "a single value is expected");
+    } else {
+      value = json as JsonValue;
+    }
+    return this.#try(parent, key, value, path, wrap);
+  }
+
+  /** Reads a message with this one field, so that a mistake is known by its place. */
+  #try(
+    parent: DescMessage,
+    key: string,
+    value: JsonValue,
+    path: readonly (string | number)[],
+    wrap: (value: JsonValue) => JsonValue,
+  ): JsonValue {
+    try {
+      fromJson(parent, { [key]: wrap(value) }, { registry: this.#registry });
+      return value;
+    } catch (error) {
+      return this.#report(path, reasonOf(error));
+    }
+  }
+
+  #report(path: readonly (string | number)[], detail: string): null {
+    if (this.#wrong.length < ERRORS_MAX) this.#wrong.push({ pointer: this.#root + jsonPointer(path), detail });
+    return null;
+  }
+}
+
+const WIDE: ReadonlySet<ScalarType> = new Set([
+  ScalarType.INT64,
+  ScalarType.UINT64,
+  ScalarType.SINT64,
+  ScalarType.FIXED64,
+  ScalarType.SFIXED64,
+]);
+const REAL: ReadonlySet<ScalarType> = new Set([ScalarType.DOUBLE, ScalarType.FLOAT]);
+
+/** Enums are given as their names or small numbers and have no scalar type. */
+function scalarOf(field: DescField): ScalarType | undefined {
+  return field.scalar;
+}
+
+/** The JSON value that says exactly this number for the field's type; `undefined` when none does. */
+function numberFor(scalar: ScalarType | undefined, text: string): JsonValue | undefined {
+  if (scalar !== undefined && REAL.has(scalar)) return Number(text);
+  const integer = exactInteger(text);
+  if (integer === undefined) return undefined;
+  if (scalar !== undefined && WIDE.has(scalar)) return integer.toString();
+  return Number.isSafeInteger(Number(integer)) && scalar !== ScalarType.STRING ? Number(integer) : undefined;
+}
+
+/** `1e3` and `10.0` are integers too; anything of more than 40 digits fits no field. */
+function exactInteger(text: string): bigint | undefined {
+  const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
+  if (match === null) return undefined;
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] = match;
+  const shift = Number(exponent) - fraction.length;
+  const digits = whole + fraction;
+  if (shift > 40 || digits.length > 100) return undefined;
+  if (shift >= 0) return BigInt(sign + digits + "0".repeat(shift));
+  const cut = digits.length + shift;
+  const dropped = cut <= 0 ? digits : digits.slice(cut);
+  if (/[1-9]/.test(dropped)) return undefined;
+  return BigInt(sign + (cut <= 0 ? "0" : digits.slice(0, cut)));
+}
+
+/** Inside Struct and Value numbers are doubles by definition. */
+function doubles(json: Json): JsonValue {
+  if (json instanceof ExactNumber) return Number(json.text);
+  if (Array.isArray(json)) return json.map(doubles);
+  if (isObject(json)) return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, doubles(value)]));
+  return json as JsonValue;
+}
+
+function isObject(json: Json): json is JsonObject {
+  return typeof json === "object" && json !== null && !Array.isArray(json) && !(json instanceof ExactNumber);
+}
+
+/** The library's message without its lead-in, which repeats what the pointer says. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^cannot decode (?:field|message) \S+ from JSON: ?/, "").slice(0, 200);
+}

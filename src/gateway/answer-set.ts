@@ -1,0 +1,115 @@
+import { Fault } from "../fault/fault.ts";
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import type { Gateway } from "./gateway.ts";
+import type { QueryIntent } from "./receive/query-intent.ts";
+import type { Json, JsonObject } from "./receive/read-json.ts";
+import { jsonPointer } from "./receive/read-json.ts";
+import { parseServiceName } from "./receive/request-controls.ts";
+import { type AnswerJson, completenessJson, messageJson } from "./reply/answer-json.ts";
+import { type Problem, problemOf } from "./reply/problem.ts";
+import { commonSnapshot } from "./resolve/resolve-query.ts";
+
+export interface AnswerSetJson {
+  readonly answers: { readonly [name: string]: AnswerJson | { readonly error: Problem } };
+  readonly snapshot: { readonly id: string };
+}
+
+type Wishes = Pick<QueryIntent, "quality" | "timeoutMs" | "queryId" | "atLeast" | "traceparent" | "signal">;
+
+interface NamedCall {
+  readonly name: string;
+  readonly service: string;
+  readonly version?: string;
+  readonly method: string;
+  readonly request: Json;
+}
+
+/**
+ * Several queries of one moment: all are answered from one table at one snapshot, so the numbers of a page belong
+ * together even while the table changes. Each has its answer or its error; one failure does not hide the others.
+ *
+ * Faults: `malformed-request`, `invalid-request`, `unknown-snapshot`, `snapshot-retired`, `not-ready`.
+ */
+export async function answerSet(
+  gateway: Gateway,
+  snapshot: string,
+  body: Json,
+  wishes: Wishes,
+): Promise<AnswerSetJson> {
+  const calls = readCalls(body, gateway.limits.answerSetMax);
+  const state = gateway.pinState(wishes.atLeast);
+  const services = calls.map((call) => call.service);
+  const id = commonSnapshot(state, snapshot, services);
+  const answerOne = async (call: NamedCall): Promise<AnswerJson | { error: Problem }> => {
+    // One id names the set; its members need ids of their own to be listed and cancelled.
+    const queryId = wishes.queryId === undefined ? undefined : `${wishes.queryId}.${call.name}`.slice(0, 128);
+    try {
+      const prepared = gateway.prepare(
+        {
+          ...wishes,
+          queryId,
+          target: { snapshot: id, service: call.service, version: call.version, method: call.method },
+          body: { kind: "json", value: call.request, pointer: jsonPointer(["queries", call.name, "request"]) },
+        },
+        state,
+      );
+      const { plan, version } = prepared.resolved;
+      if (plan.merge.kind === "sorted") {
+        throw new Fault(
+          "invalid-request",
+          `answer ${call.service}/${call.method}: a stream does not fit an answer set`,
+        );
+      }
+      const { message, completeness } = await gateway.answer(prepared);
+      return {
+        answer: messageJson(plan.method.output, message, version.registry),
+        snapshot: { id, version: version.name },
+        completeness: completenessJson(completeness),
+      };
+    } catch (error) {
+      return { error: problemOf(faultFromUnknown(error, `answer ${call.service}/${call.method}`), queryId) };
+    }
+  };
+  const answers = await Promise.all(calls.map(async (call) => [call.name, await answerOne(call)] as const));
+  return { answers: Object.fromEntries(answers), snapshot: { id } };
+}
+
+function readCalls(body: Json, max: number): NamedCall[] {
+  const set = onlyKeys(body, ["queries"], []);
+  const queries = isObject(set.queries) ? Object.entries(set.queries) : [];
+  if (queries.length === 0) throw invalid(["queries"], "an object with at least one named query is expected");
+  if (queries.length > max)
+    throw invalid(["queries"], `${queries.length} queries; at most ${max} are answered together`);
+  return queries.map(([name, query]) => {
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
+      throw invalid(["queries", name.slice(0, 80)], "a name is 1 to 64 of A-Z, a-z, 0-9, '_' and '-'");
+    }
+    const { call, request } = onlyKeys(query, ["call", "request"], ["queries", name]);
+    const match = typeof call === "string" ? /^([^/]+)\/([^/]+)$/.exec(call) : null;
+    if (match === null) throw invalid(["queries", name, "call"], "package.Service/Method is expected");
+    return { name, ...parseServiceName(match[1] as string), method: match[2] as string, request: request ?? {} };
+  });
+}
+
+function onlyKeys<K extends string>(json: Json | undefined, keys: readonly K[], path: string[]): { [P in K]?: Json } {
+  if (!isObject(json)) throw invalid(path, "an object is expected");
+  const unknown = Object.keys(json).find((key) => !(keys as readonly string[]).includes(key));
+  if (unknown !== undefined) throw invalid([...path, unknown], `unknown; known are ${keys.join(", ")}`);
+  return json as { [P in K]?: Json };
+}
+
+function isObject(json: Json | undefined): json is JsonObject {
+  return (
+    typeof json === "object" &&
+    json !== null &&
+    !Array.isArray(json) &&
+    Object.getPrototypeOf(json) === Object.prototype
+  );
+}
+
+function invalid(path: string[], detail: string): Fault {
+  const pointer = jsonPointer(path);
+  return new Fault("invalid-request", `read answer set: ${pointer || "/"}: ${detail}`, {
+    errors: [{ pointer, detail }],
+  });
+}

@@ -1,0 +1,71 @@
+import type { Clock, Randomness } from "../process/clock.ts";
+import type { RunningTelemetry } from "../telemetry/start-telemetry.ts";
+
+export interface GatewayConfig {
+  /** Name among the mesh's gateways. */
+  readonly name: string;
+  /** Port 0 lets the machine choose. */
+  readonly listen: {
+    readonly host: string;
+    readonly httpPort: number;
+    readonly grpcPort: number;
+    /** Never open to clients: whoever reaches it decides where queries go. */
+    readonly adminPort: number;
+  };
+  /** Seals are read from `<archive>/snapshots/<id>.seal.json`. */
+  readonly archiveDirectory: string;
+  readonly limits?: Partial<GatewayLimits>;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  /** Absent: nothing is traced or counted, and /metrics says so. */
+  readonly telemetry?: RunningTelemetry;
+}
+
+/** Everything that the outside can fill has its bound here. */
+export interface GatewayLimits {
+  /** For requests that bring no deadline. */
+  readonly deadlineDefaultMs: number;
+  /** Longer wishes are shortened to it. */
+  readonly deadlineMaxMs: number;
+  readonly bodyBytesMax: number;
+  readonly jsonDepthMax: number;
+  /** Queries under way at once; more are refused with retry advice. */
+  readonly queriesMax: number;
+  readonly retryAfterMs: number;
+  /** Queries in one answer set. */
+  readonly answerSetMax: number;
+  /** Least share of rows of a partial answer, whatever the client would accept. */
+  readonly partialFloor: number;
+  /** One message of one shard. */
+  readonly partialBytesMax: number;
+  /** All partials of one answer together. */
+  readonly groupBytesMax: number;
+  /** Streamed replies: a reader that takes nothing for so long is given up. */
+  readonly stalledReaderMs: number;
+  /** Calls under way may end within it when the gateway closes or a placement leaves the table. */
+  readonly drainMs: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  deadlineDefaultMs: 10_000,
+  deadlineMaxMs: 120_000,
+  bodyBytesMax: 1024 * 1024,
+  jsonDepthMax: 32,
+  queriesMax: 256,
+  retryAfterMs: 200,
+  answerSetMax: 16,
+  partialFloor: 0,
+  partialBytesMax: 64 * 1024 * 1024,
+  groupBytesMax: 256 * 1024 * 1024,
+  stalledReaderMs: 30_000,
+  drainMs: 5_000,
+};
+
+/** Addresses are host:port. */
+export interface RunningGateway {
+  readonly httpAddress: string;
+  readonly grpcAddress: string;
+  readonly adminAddress: string;
+  /** Refuses new queries, lets those under way end within `drainMs`, then closes every socket. */
+  close(): Promise<void>;
+}

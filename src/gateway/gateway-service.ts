@@ -1,0 +1,30 @@
+import type { Server } from "@grpc/grpc-js";
+import { AT_LEAST_HEADER } from "../mesh/route-headers.ts";
+import { GatewayService } from "../wire/generated/skynetes/v1/gateway_pb.ts";
+import { addUnaryService } from "../wire/grpc-service.ts";
+import type { Gateway } from "./gateway.ts";
+import { STRICT } from "./receive/completeness-wish.ts";
+import { parseAtLeast, parseServiceName } from "./receive/request-controls.ts";
+import { describeMesh, describeSnapshot, listSnapshots } from "./resolve/describe-mesh.ts";
+
+/** The same facts as the HTTP lists, for gRPC clients. */
+export function addGatewayService(server: Server, gateway: Gateway): void {
+  const state = (metadata: { get(name: string): (string | Buffer)[] }) =>
+    gateway.pinState(parseAtLeast(metadata.get(AT_LEAST_HEADER)[0]?.toString()));
+  addUnaryService(server, GatewayService, {
+    describeMesh: (_request, { metadata }) => describeMesh(state(metadata)),
+    listSnapshots: (_request, { metadata }) => listSnapshots(state(metadata)),
+    describeSnapshot: ({ snapshot }, { metadata }) => describeSnapshot(state(metadata), snapshot),
+    explain: (request, { signal }) => {
+      const target = { snapshot: request.snapshot, ...parseServiceName(request.service), method: request.method };
+      const body = { kind: "binary" as const, bytes: request.request };
+      const explanation = gateway.explain(gateway.prepare({ target, body, quality: STRICT, signal }));
+      return { text: explanation.text, json: JSON.stringify(explanation) };
+    },
+    listQueries: () => ({ queries: gateway.register.list() }),
+    cancelQuery: ({ id }) => {
+      gateway.register.cancel(id);
+      return {};
+    },
+  });
+}

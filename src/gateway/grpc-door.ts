@@ -1,0 +1,204 @@
+import { type DescFile, toBinary } from "@bufbuild/protobuf";
+import { Metadata, Server, ServerCredentials, type ServerErrorResponse } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import { Fault } from "../fault/fault.ts";
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import { AT_LEAST_HEADER, COMPLETENESS_BIN_HEADER, COMPLETENESS_HEADER, ROUTE_HEADERS } from "../mesh/route-headers.ts";
+import { LATEST } from "../mesh/snapshot-id.ts";
+import type { Clock } from "../process/clock.ts";
+import { statusFromFault } from "../wire/fault-status.ts";
+import { GatewayService } from "../wire/generated/skynetes/v1/gateway_pb.ts";
+import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import type { Gateway } from "./gateway.ts";
+import { addGatewayService } from "./gateway-service.ts";
+import type { PreparedQuery } from "./prepared-query.ts";
+import { parseQuality } from "./receive/completeness-wish.ts";
+import {
+  type RawMethod,
+  type RawReply,
+  type RawStreamCall,
+  type RawUnaryCall,
+  rawMethods,
+} from "./receive/grpc/raw-service.ts";
+import { addReflection, type ReflectionIndex, reflectionIndex } from "./receive/grpc/reflection-service.ts";
+import { parseAtLeast, parseQueryId, parseTraceparent } from "./receive/request-controls.ts";
+import { completenessHeader } from "./reply/answer-completeness.ts";
+import { QUERY_ID_HEADER, routeHeaders } from "./reply/reply-headers.ts";
+import type { RoutingState } from "./resolve/routing-state.ts";
+
+/**
+ * The bound services under their own names: a client's generated stub gets the global answer in the message it knows.
+ * Services come and go with the route table; everything else is the same engine as HTTP's.
+ */
+export class GrpcDoor {
+  readonly server: Server;
+  readonly #gateway: Gateway;
+  readonly #clock: Clock;
+  readonly #health = new HealthImplementation({ "": "NOT_SERVING" });
+  #methods = new Map<string, RawMethod>();
+  #services = new Set<string>();
+  #reflection: ReflectionIndex;
+
+  constructor(gateway: Gateway, clock: Clock) {
+    this.#gateway = gateway;
+    this.#clock = clock;
+    this.server = new Server({
+      "grpc.max_receive_message_length": gateway.limits.bodyBytesMax,
+      // Answers may be large: they are bounded where they are made.
+      "grpc.max_send_message_length": -1,
+      "grpc.max_concurrent_streams": gateway.limits.queriesMax,
+      // Clients that hold a connection for ever never see a gateway that was added beside this one.
+      "grpc.max_connection_age_ms": 30 * 60_000,
+      "grpc.max_connection_age_grace_ms": gateway.limits.deadlineMaxMs,
+    });
+    this.#reflection = reflectionIndex([GatewayService.file], [GatewayService.typeName]);
+    addGatewayService(this.server, gateway);
+    addReflection(this.server, () => this.#reflection);
+    this.#health.addToServer(this.server);
+  }
+
+  /** Called in the turn in which the table is swapped. */
+  show(state: RoutingState): void {
+    const surface = [...state.surface.values()];
+    const methods = rawMethods(surface.map((version) => version.desc));
+    for (const [path, known] of this.#methods) {
+      if (methods.get(path)?.streaming !== known.streaming) this.server.unregister(path);
+      else methods.set(path, known);
+    }
+    for (const [path, method] of methods) if (this.#methods.get(path) !== method) this.#register(method);
+    this.#methods = methods;
+
+    const names = new Set(surface.map((version) => version.service));
+    for (const name of this.#services) if (!names.has(name)) this.#health.setStatus(name, "NOT_SERVING");
+    for (const name of names) this.#health.setStatus(name, "SERVING");
+    this.#health.setStatus("", "SERVING");
+    this.#services = names;
+    const files: DescFile[] = [GatewayService.file, ...surface.map((version) => version.desc.file)];
+    this.#reflection = reflectionIndex(files, [GatewayService.typeName, ...names]);
+  }
+
+  listen(host: string, port: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+  }
+
+  /** No new connections; health says so to balancers. */
+  drain(): void {
+    for (const name of ["", ...this.#services]) this.#health.setStatus(name, "NOT_SERVING");
+  }
+
+  close(): void {
+    this.server.forceShutdown();
+  }
+
+  #register(method: RawMethod): void {
+    const { path, definition } = method;
+    const [, service = "", name = ""] = path.split("/");
+    const handler = method.streaming
+      ? (call: RawStreamCall) => void this.#stream(call, service, name)
+      : (call: RawUnaryCall, reply: RawReply) => void this.#answer(call, reply, service, name);
+    const type = method.streaming ? "serverStream" : "unary";
+    this.server.register(
+      path,
+      handler as never,
+      definition.responseSerialize,
+      definition.requestDeserialize as never,
+      type,
+    );
+  }
+
+  async #answer(call: RawUnaryCall, reply: RawReply, service: string, method: string): Promise<void> {
+    try {
+      const query = this.#prepare(call, service, method);
+      const { message, completeness } = await this.#gateway.answer(query);
+      call.sendMetadata(metadataOf(routeHeaders(query)));
+      const bytes = toBinary(query.resolved.plan.method.output, message);
+      reply(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), trailersOf(completeness));
+    } catch (error) {
+      reply(statusFromFault(faultFromUnknown(error, `${service}/${method}`)) as ServerErrorResponse);
+    }
+  }
+
+  async #stream(call: RawStreamCall, service: string, method: string): Promise<void> {
+    // A client that goes away is told to the query by `cancelled`; the error event of its stream has nobody else.
+    call.on("error", () => undefined);
+    let stop = () => {};
+    try {
+      const query = this.#prepare(call, service, method);
+      const stream = await this.#gateway.stream(query);
+      stop = () => stream.close();
+      call.sendMetadata(metadataOf(routeHeaders(query)));
+      const output = query.resolved.plan.method.output;
+      for await (const row of stream.messages) {
+        const bytes = toBinary(output, row);
+        if (!call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) {
+          await drained(call, query, this.#clock, this.#gateway.limits.stalledReaderMs);
+        }
+      }
+      call.end(trailersOf(stream.completeness()));
+    } catch (error) {
+      call.emit("error", statusFromFault(faultFromUnknown(error, `${service}/${method}`)));
+    } finally {
+      stop();
+    }
+  }
+
+  #prepare(call: RawUnaryCall | RawStreamCall, service: string, method: string): PreparedQuery {
+    const gone = new AbortController();
+    call.on("cancelled", () => gone.abort(new Fault("cancelled", "the client went away")));
+    const header = (name: string) => {
+      const values = call.metadata.get(name);
+      // Two values are two wishes, and no rule says which one counts.
+      if (values.length > 1) throw new Fault("invalid-request", `read metadata: ${name} is there more than once`);
+      return values[0]?.toString();
+    };
+    const deadline = call.getDeadline();
+    const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
+    return this.#gateway.prepare({
+      target: { snapshot: header(ROUTE_HEADERS.snapshot) ?? LATEST, service, method },
+      body: { kind: "binary", bytes: call.request },
+      quality: parseQuality(header(COMPLETENESS_HEADER)),
+      timeoutMs: Number.isFinite(deadlineMs) ? deadlineMs - this.#clock.now() : undefined,
+      queryId: parseQueryId(header(QUERY_ID_HEADER)),
+      atLeast: parseAtLeast(header(AT_LEAST_HEADER)),
+      traceparent: parseTraceparent(header("traceparent")),
+      signal: gone.signal,
+    });
+  }
+}
+
+function metadataOf(headers: Record<string, string>): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+  return metadata;
+}
+
+function trailersOf(completeness: Completeness): Metadata {
+  const metadata = new Metadata();
+  metadata.set(COMPLETENESS_BIN_HEADER, Buffer.from(completenessHeader(completeness)));
+  return metadata;
+}
+
+/** The reader's pace is the query's; one that takes nothing for too long is given up. */
+function drained(call: RawStreamCall, query: PreparedQuery, clock: Clock, stalledMs: number): Promise<void> {
+  const { signal } = query.intent;
+  return new Promise((resolve, reject) => {
+    const settle = (fault?: Fault) => {
+      stopTimer();
+      call.removeListener("drain", onDrain);
+      signal.removeEventListener("abort", onGone);
+      if (fault === undefined) resolve();
+      else reject(fault);
+    };
+    const onDrain = () => settle();
+    const onGone = () => settle(faultFromUnknown(signal.reason, "stream answer"));
+    const stalled = () => settle(new Fault("cancelled", `the reader took nothing for ${stalledMs} ms`));
+    const stopTimer = clock.after(stalledMs, stalled);
+    call.once("drain", onDrain);
+    signal.addEventListener("abort", onGone, { once: true });
+  });
+}

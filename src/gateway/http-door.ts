@@ -1,0 +1,210 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Fault } from "../fault/fault.ts";
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import { AT_LEAST_HEADER } from "../mesh/route-headers.ts";
+import type { Clock } from "../process/clock.ts";
+import { answerSet } from "./answer-set.ts";
+import type { Gateway } from "./gateway.ts";
+import type { PreparedQuery } from "./prepared-query.ts";
+import { parseQuality } from "./receive/completeness-wish.ts";
+import { clientSignal } from "./receive/http/client-signal.ts";
+import { addRoute, type HttpServer, sendProblem } from "./receive/http/http-server.ts";
+import { readQueryString } from "./receive/http/query-string.ts";
+import { readJsonBody } from "./receive/http/read-body.ts";
+import type { QueryIntent } from "./receive/query-intent.ts";
+import { type Json, readJson } from "./receive/read-json.ts";
+import {
+  parseAtLeast,
+  parseQueryId,
+  parseServiceName,
+  parseTimeout,
+  parseTraceparent,
+} from "./receive/request-controls.ts";
+import { type AnswerJson, completenessJson, messageJson } from "./reply/answer-json.ts";
+import { matchesTag } from "./reply/entity-tag.ts";
+import { NDJSON_TYPE, writeLines } from "./reply/ndjson.ts";
+import { problemOf } from "./reply/problem.ts";
+import { cacheHeaders, QUERY_ID_HEADER, routeHeaders, timingHeaders } from "./reply/reply-headers.ts";
+import { isGetAllowed } from "./resolve/describe-mesh.ts";
+
+export const JSON_TYPE = "application/json; charset=utf-8";
+const CONTROLS = ["completeness", "explain", "timeout"] as const;
+
+/** Queries over HTTP: `/v1/snapshots/{snapshot}/{service}[@{version}]/{method}`, and answer sets. */
+export function addQueryRoutes(server: HttpServer, gateway: Gateway, clock: Clock): void {
+  const door = new HttpDoor(gateway, clock);
+  const guarded = (handle: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) => {
+    return (request: FastifyRequest, reply: FastifyReply) =>
+      handle(request, reply).catch((error: unknown) => {
+        const fault = faultFromUnknown(error, `${request.method} ${request.url.slice(0, 200)}`);
+        return sendProblem(reply, problemOf(fault, shownId(request)));
+      });
+  };
+  addRoute(
+    server,
+    "/v1/snapshots/:snapshot/:service/:method",
+    {
+      POST: guarded((request, reply) => door.query(request, reply, CONTROLS)),
+      GET: guarded((request, reply) => door.query(request, reply, [...CONTROLS, "request"])),
+    },
+    problemOf,
+  );
+  // GET of the same path describes the snapshot: see listing-routes.ts.
+  server.post(
+    "/v1/snapshots/:snapshot",
+    guarded((request, reply) => door.set(request, reply)),
+  );
+}
+
+class HttpDoor {
+  readonly #gateway: Gateway;
+  readonly #clock: Clock;
+
+  constructor(gateway: Gateway, clock: Clock) {
+    this.#gateway = gateway;
+    this.#clock = clock;
+  }
+
+  async query(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    controls: readonly ("completeness" | "explain" | "timeout" | "request")[],
+  ): Promise<unknown> {
+    const { snapshot, service, method } = request.params as { snapshot: string; service: string; method: string };
+    const query = readQueryString(request.query, controls);
+    if (query.explain !== undefined && query.explain !== "plan") {
+      throw new Fault("invalid-request", `read explain: ${JSON.stringify(query.explain.slice(0, 80))} is not "plan"`);
+    }
+    const depthMax = this.#gateway.limits.jsonDepthMax;
+    const body: Json =
+      request.method === "POST"
+        ? readJsonBody(request.body as Buffer | undefined, depthMax)
+        : readJson(query.request ?? "{}", depthMax);
+    const prepared = this.#gateway.prepare({
+      target: { snapshot, ...parseServiceName(service), method },
+      body: { kind: "json", value: body, pointer: "" },
+      quality: parseQuality(query.completeness),
+      timeoutMs: parseTimeout(query.timeout),
+      ...wishesOf(request),
+      signal: clientSignal(reply.raw),
+    });
+    const getAllowed = isGetAllowed(prepared.resolved.plan.method);
+    if (request.method !== "POST" && !getAllowed) {
+      void reply.header("allow", "POST");
+      throw new Fault("method-not-allowed", `${request.method} ${service}/${method}: it is not marked NO_SIDE_EFFECTS`);
+    }
+    if (query.explain === "plan") return sendJson(reply, this.#gateway.explain(prepared), routeHeaders(prepared));
+
+    const caching = cacheHeaders(prepared, {
+      isAnonymous: request.headers.authorization === undefined,
+      getAllowed,
+      requestJson: JSON.stringify(this.#requestJson(prepared)),
+    });
+    const isStream = prepared.resolved.plan.merge.kind === "sorted";
+    if (!isStream && prepared.tag !== undefined && matchesTag(request.headers["if-none-match"], prepared.tag)) {
+      // The tag is known without asking any shard, so a client that has the answer costs no scatter.
+      return reply
+        .code(304)
+        .headers({ ...routeHeaders(prepared), ...caching })
+        .send();
+    }
+    try {
+      return await (isStream ? this.#stream(prepared, reply) : this.#answer(prepared, reply, caching));
+    } catch (error) {
+      const fault = faultFromUnknown(error, `${service}/${method}`);
+      return sendProblem(reply.headers(routeHeaders(prepared)), problemOf(fault, prepared.id));
+    }
+  }
+
+  async #answer(query: PreparedQuery, reply: FastifyReply, caching: Record<string, string>): Promise<unknown> {
+    const { message, completeness } = await this.#gateway.answer(query);
+    const { plan, version, snapshot } = query.resolved;
+    const body: AnswerJson = {
+      answer: messageJson(plan.method.output, message, version.registry),
+      snapshot: { id: snapshot.id, version: version.name },
+      completeness: completenessJson(completeness),
+    };
+    // An incomplete answer is never kept and never shared.
+    const kept = completeness.complete ? caching : { "cache-control": "no-store" };
+    const headers = { ...routeHeaders(query), ...kept, ...timingHeaders(query, this.#clock.now()) };
+    return sendJson(reply, body, headers);
+  }
+
+  async #stream(query: PreparedQuery, reply: FastifyReply): Promise<unknown> {
+    const stream = await this.#gateway.stream(query);
+    const { plan, version } = query.resolved;
+    reply.hijack();
+    const out = reply.raw;
+    try {
+      out.writeHead(200, {
+        ...routeHeaders(query),
+        ...timingHeaders(query, this.#clock.now()),
+        // Whether a stream is whole is known at its end, when its headers are long sent: a cache that kept one that
+        // broke would serve for a year what every reader must reject.
+        "cache-control": "no-store",
+        "content-type": NDJSON_TYPE,
+      });
+      const lines = (async function* () {
+        for await (const row of stream.messages) yield messageJson(plan.method.output, row, version.registry);
+      })();
+      const last = () => ({ $end: { completeness: completenessJson(stream.completeness()) } });
+      await writeLines(out, lines, last, {
+        clock: this.#clock,
+        stalledMs: this.#gateway.limits.stalledReaderMs,
+        signal: query.intent.signal,
+      });
+      out.end();
+    } catch (error) {
+      if (out.destroyed) return reply;
+      const fault = faultFromUnknown(error, "stream answer");
+      if (out.writableNeedDrain) out.destroy();
+      else out.end(`${JSON.stringify({ $error: problemOf(fault, query.id) })}\n`);
+    } finally {
+      stream.close();
+    }
+    return reply;
+  }
+
+  async set(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const { snapshot } = request.params as { snapshot: string };
+    const query = readQueryString(request.query, ["completeness", "timeout"]);
+    const wishes = {
+      quality: parseQuality(query.completeness),
+      timeoutMs: parseTimeout(query.timeout),
+      ...wishesOf(request),
+      signal: clientSignal(reply.raw),
+    };
+    const body = readJsonBody(request.body as Buffer | undefined, this.#gateway.limits.jsonDepthMax);
+    const answers = await answerSet(this.#gateway, snapshot, body, wishes);
+    return sendJson(reply, answers, { "cache-control": "no-store" });
+  }
+
+  #requestJson(query: PreparedQuery): JsonValue {
+    return messageJson(query.resolved.plan.method.input, query.request, query.resolved.version.registry, "given");
+  }
+}
+
+/** Headers that mean the same for every kind of query. Faults: `invalid-request`. */
+function wishesOf(request: FastifyRequest): Pick<QueryIntent, "queryId" | "atLeast" | "traceparent"> {
+  const header = (name: string) => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value.join(", ") : value;
+  };
+  return {
+    queryId: parseQueryId(header(QUERY_ID_HEADER)),
+    atLeast: parseAtLeast(header(AT_LEAST_HEADER)),
+    traceparent: parseTraceparent(header("traceparent")),
+  };
+}
+
+/** A client's own id is shown in the problem too, also when nothing could be prepared under it. */
+function shownId(request: FastifyRequest): string | undefined {
+  const id = request.headers[QUERY_ID_HEADER];
+  return typeof id === "string" && /^[A-Za-z0-9._-]{1,128}$/.test(id) ? id : undefined;
+}
+
+export function sendJson(reply: FastifyReply, body: unknown, headers: Record<string, string> = {}): FastifyReply {
+  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+  return reply.headers({ "cache-control": "no-store", ...headers, "content-type": JSON_TYPE }).send(bytes);
+}

@@ -1,0 +1,81 @@
+import { create, type DescMessage, type Message, toJson } from "@bufbuild/protobuf";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Fault } from "../fault/fault.ts";
+import {
+  DescribeMeshResponseSchema,
+  DescribeSnapshotResponseSchema,
+  ListQueriesResponseSchema,
+  ListSnapshotsResponseSchema,
+} from "../wire/generated/skynetes/v1/gateway_pb.ts";
+import type { Gateway } from "./gateway.ts";
+import { JSON_TYPE, sendJson } from "./http-door.ts";
+import { openApi } from "./openapi.ts";
+import { addRoute, type HttpServer } from "./receive/http/http-server.ts";
+import { readQueryString } from "./receive/http/query-string.ts";
+import { parseAtLeast } from "./receive/request-controls.ts";
+import { problemOf } from "./reply/problem.ts";
+import { describeMesh, describeSnapshot, listSnapshots } from "./resolve/describe-mesh.ts";
+import type { RoutingState } from "./resolve/routing-state.ts";
+
+export interface ListingParts {
+  readonly gateway: Gateway;
+  /** Closing gateways are not ready: balancers look elsewhere before the sockets close. */
+  readonly isClosing: () => boolean;
+  /** Prometheus text; absent when nothing is measured. */
+  readonly metrics: (() => Promise<string>) | undefined;
+}
+
+/** What is not a query: lists, health, metrics, the API's description. The same facts as GatewayService gives. */
+export function addListingRoutes(server: HttpServer, { gateway, isClosing, metrics }: ListingParts): void {
+  const get = (url: string, answer: (request: FastifyRequest, reply: FastifyReply) => unknown) => {
+    const guarded = (request: FastifyRequest, reply: FastifyReply) => {
+      readQueryString(request.query, []);
+      return answer(request, reply);
+    };
+    addRoute(server, url, { GET: guarded }, problemOf);
+  };
+  const table = (request: FastifyRequest): RoutingState => {
+    const atLeast = request.headers["x-skynetes-at-least"];
+    return gateway.pinState(parseAtLeast(Array.isArray(atLeast) ? atLeast.join() : atLeast));
+  };
+
+  get("/v1/mesh", (request, reply) => send(reply, DescribeMeshResponseSchema, describeMesh(table(request))));
+  get("/v1/snapshots", (request, reply) => send(reply, ListSnapshotsResponseSchema, listSnapshots(table(request))));
+  server.get("/v1/snapshots/:snapshot", (request, reply) => {
+    readQueryString(request.query, []);
+    const { snapshot } = request.params as { snapshot: string };
+    return send(reply, DescribeSnapshotResponseSchema, describeSnapshot(table(request), snapshot));
+  });
+  get("/v1/queries", (_request, reply) => {
+    const queries = create(ListQueriesResponseSchema, { queries: gateway.register.list() });
+    return send(reply, ListQueriesResponseSchema, queries);
+  });
+  addRoute(
+    server,
+    "/v1/queries/:id",
+    {
+      DELETE: (request, reply) => {
+        gateway.register.cancel((request.params as { id: string }).id);
+        return reply.code(204).send();
+      },
+    },
+    problemOf,
+  );
+
+  get("/healthz", (_request, reply) => sendJson(reply, { status: "alive" }));
+  get("/readyz", (request, reply) => {
+    if (isClosing()) throw new Fault("not-ready", "the gateway is closing");
+    return sendJson(reply, { status: "ready", epoch: table(request).epoch.toString() });
+  });
+  get("/metrics", async (_request, reply) => {
+    if (metrics === undefined) throw new Fault("unknown-path", "GET /metrics: telemetry is off");
+    return reply.header("content-type", "text/plain; version=0.0.4; charset=utf-8").send(await metrics());
+  });
+  get("/openapi.json", (request, reply) => {
+    return reply.header("content-type", JSON_TYPE).send(Buffer.from(JSON.stringify(openApi(table(request)), null, 2)));
+  });
+}
+
+function send<D extends DescMessage>(reply: FastifyReply, desc: D, message: Message): FastifyReply {
+  return sendJson(reply, toJson(desc, message as never, { alwaysEmitImplicit: true }));
+}

@@ -1,0 +1,110 @@
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Fault } from "../fault/fault.ts";
+import { sleep } from "../process/clock.ts";
+import { readSeal } from "../seal/seal-file.ts";
+import { addAdminService } from "./admin-service.ts";
+import { Gateway } from "./gateway.ts";
+import { DEFAULT_LIMITS, type GatewayConfig, type RunningGateway } from "./gateway-config.ts";
+import { GrpcDoor } from "./grpc-door.ts";
+import { addQueryRoutes } from "./http-door.ts";
+import { addListingRoutes } from "./listing-routes.ts";
+import { httpServer } from "./receive/http/http-server.ts";
+import { problemOf } from "./reply/problem.ts";
+import { GrpcShardTransport } from "./scatter/grpc-shard-transport.ts";
+import { TableKeeper } from "./table-keeper.ts";
+
+/** Tables carry the descriptors of all versions. */
+const ADMIN_MESSAGE_MAX = 64 * 1024 * 1024;
+/** How often the closing gateway looks whether the last query has ended. */
+const DRAIN_LOOK_MS = 20;
+
+/**
+ * A gateway that listens. It answers `not-ready` until a table is applied over its admin port.
+ *
+ * Throws when a port is taken; then nothing is left listening.
+ */
+export async function startGateway(config: GatewayConfig): Promise<RunningGateway> {
+  const { clock, randomness, listen, telemetry } = config;
+  const limits = { ...DEFAULT_LIMITS, ...config.limits };
+  const transport = new GrpcShardTransport(clock, limits.partialBytesMax);
+  let closing = false;
+
+  const tables = new TableKeeper({
+    transport,
+    readSeal: async (snapshot, sha256) => {
+      const found = await readSeal(config.archiveDirectory, snapshot, sha256);
+      if (found !== undefined) return found.seal;
+      throw new Fault("data-corrupt", `read seal of "${snapshot}": the archive has none`);
+    },
+    onSwap: (state) => grpc.show(state),
+  });
+  const currentState = () => {
+    if (closing) throw new Fault("not-ready", "the gateway is closing", { retryAfterMs: 500 });
+    return tables.current();
+  };
+  const gateway = new Gateway({ transport, clock, randomness, limits, currentState });
+  const grpc = new GrpcDoor(gateway, clock);
+  const http = httpServer(limits, problemOf);
+  addQueryRoutes(http, gateway, clock);
+  const metrics = telemetry === undefined ? undefined : () => telemetry.prometheusText();
+  addListingRoutes(http, { gateway, isClosing: () => closing, metrics });
+  const admin = new Server({ "grpc.max_receive_message_length": ADMIN_MESSAGE_MAX });
+  addAdminService(admin, { gateway: config.name, instance: randomness.id(), tables, register: gateway.register });
+
+  telemetry?.observe("skynetes_table_epoch", "Epoch of the route table in use", () => [
+    { value: Number(tables.loaded?.epoch ?? 0n), labels: {} },
+  ]);
+  telemetry?.observe("skynetes_queries_in_flight", "Queries under way", () => [
+    { value: gateway.register.size, labels: {} },
+  ]);
+  telemetry?.observe(
+    "skynetes_latest_snapshot_age_seconds",
+    "Age of the snapshot that latest means, by service",
+    () => {
+      const state = tables.loaded;
+      return [...(state?.latest ?? [])].map(([service, id]) => ({
+        value: Math.max(0, (clock.now() - (state?.snapshots.get(id)?.createdAtMs ?? 0)) / 1000),
+        labels: { service },
+      }));
+    },
+  );
+
+  const stop = async () => {
+    grpc.close();
+    admin.forceShutdown();
+    http.server.closeAllConnections();
+    await http.close();
+    transport.close();
+  };
+  try {
+    const httpAddress = await http.listen({ host: listen.host, port: listen.httpPort });
+    const grpcPort = await grpc.listen(listen.host, listen.grpcPort);
+    const adminPort = await bind(admin, listen.host, listen.adminPort);
+    return {
+      httpAddress: new URL(httpAddress).host,
+      grpcAddress: `${listen.host}:${grpcPort}`,
+      adminAddress: `${listen.host}:${adminPort}`,
+      close: async () => {
+        if (closing) return;
+        closing = true;
+        grpc.drain();
+        const until = clock.monotonic() + limits.drainMs;
+        while (gateway.register.size > 0 && clock.monotonic() < until) await sleep(clock, DRAIN_LOOK_MS);
+        gateway.register.stopAll(new Fault("not-ready", "the gateway is closing"));
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function bind(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(error);
+    });
+  });
+}

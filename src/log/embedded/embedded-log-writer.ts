@@ -5,10 +5,11 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { type Randomness, systemRandomness } from "../../process/clock.ts";
 import type { LogWriter, NewRecord, TopicDescription } from "../log.ts";
+import { recordProblem } from "../record-limits.ts";
 import { CREATING_PREFIX, checkTopicName, partitionDirectory } from "./log-paths.ts";
 import { type Repair, recoverPartition } from "./partition-recovery.ts";
 import { type PartitionLimits, PartitionWriter } from "./partition-writer.ts";
-import { BATCH_BYTES_MAX, RECORD_BYTES_MAX } from "./record-batch.ts";
+import { BATCH_BYTES_MAX } from "./record-batch.ts";
 import { encodedBytesMax } from "./record-codec.ts";
 import { createTopicFiles, isPartitionCount, PARTITIONS_MAX, readTopic } from "./topic-file.ts";
 import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
@@ -17,8 +18,6 @@ const SEGMENT_BYTES = 64 * 1024 * 1024;
 const BATCH_BYTES = 256 * 1024;
 /** A partition with this much waiting is written to its file: what bounds the memory of a writer that never flushes. */
 const PENDING_BYTES_MAX = 1024 * 1024;
-/** The year 144,683: room for the sign of a difference within the integers that a double holds exactly. */
-const TIMESTAMP_MS_MAX = 2 ** 52 - 1;
 
 export interface EmbeddedLogWriterOptions extends Partial<PartitionLimits> {
   readonly randomness?: Randomness;
@@ -206,14 +205,6 @@ function sameTopic(existing: TopicDescription, partitions: number): TopicDescrip
 }
 
 function checkRecord(record: NewRecord, attempted: string, index: number): void {
-  const { timestampMs } = record;
-  if (!Number.isInteger(timestampMs) || timestampMs < 0 || timestampMs > TIMESTAMP_MS_MAX) {
-    const allowed = `whole milliseconds from 0 to ${TIMESTAMP_MS_MAX}`;
-    throw new Fault("invalid-request", `${attempted}: record ${index}: timestamp ${timestampMs} is not ${allowed}`);
-  }
-  const bytes = encodedBytesMax(record);
-  if (bytes > RECORD_BYTES_MAX) {
-    const size = `about ${bytes} bytes, more than ${RECORD_BYTES_MAX}`;
-    throw new Fault("request-too-large", `${attempted}: record ${index} has ${size}`);
-  }
+  const problem = recordProblem(record.timestampMs, encodedBytesMax(record));
+  if (problem !== undefined) throw new Fault("invalid-request", `${attempted}: record ${index}: ${problem}`);
 }

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { LogRecord, NewRecord } from "../log.ts";
+import { RECORD_BYTES_MAX } from "../record-limits.ts";
 import { decodeRecords, encodedBytesMax, encodeRecord } from "./record-codec.ts";
 
 /**
@@ -16,8 +17,6 @@ import { decodeRecords, encodedBytesMax, encodeRecord } from "./record-codec.ts"
 export const BATCH_HEADER_BYTES = 48;
 /** "SKB1" as it stands in the file. */
 export const BATCH_MAGIC = 0x31424b53;
-/** One record, all its parts together. Larger than any sane row; small enough that a reader can hold several. */
-export const RECORD_BYTES_MAX = 16 * 1024 * 1024;
 /** No batch is longer than this: one greatest record in a batch of its own. */
 export const BATCH_BYTES_MAX = RECORD_BYTES_MAX + 1024;
 

@@ -21,7 +21,8 @@ export interface ChildSpec {
   readonly executable?: string;
   /** The command line after the executable; `last` are the addresses of the former run, to be taken again. */
   readonly argv: (last: ReadyAddresses | undefined) => readonly string[];
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Added to the environment of this process. */
+  readonly env?: (last: ReadyAddresses | undefined) => Readonly<Record<string, string | undefined>>;
 }
 
 export type ChildState =
@@ -78,7 +79,7 @@ export function superviseChild(spec: ChildSpec, options: SupervisorOptions): Sup
           name: spec.name,
           executable: spec.executable ?? options.executable,
           argv: spec.argv(last),
-          env: { ...process.env, ...spec.env },
+          env: { ...process.env, ...spec.env?.(last) },
           readyTimeoutMs: options.readyTimeoutMs,
         },
         clock,

@@ -1,0 +1,94 @@
+import type { Command } from "commander";
+import type { ProgramFacts } from "./command-line.ts";
+import { runLong } from "./long-running.ts";
+import { absolute, dataDirOption, grpcPortOption, hostOption, httpPortOption, parsePort } from "./options.ts";
+
+interface GatewayOptions {
+  readonly dataDir: string;
+  readonly name: string;
+  readonly host: string;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly adminPort: number;
+  readonly manifest?: string;
+  readonly table?: true;
+}
+
+export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
+  program
+    .command("gateway")
+    .summary("run a gateway")
+    .description(
+      "Runs a gateway: takes queries over HTTP and gRPC, asks the shards and merges their answers.\n" +
+        "It answers once a route table is applied on its admin port ('skynetes up' does that), or with --table.",
+    )
+    .addOption(dataDirOption())
+    .option("--name <name>", "its name among the mesh's gateways", "gateway")
+    .addOption(hostOption())
+    .addOption(httpPortOption())
+    .addOption(grpcPortOption())
+    .option("--admin-port <port>", "port for the mesh's driver; never open it to clients", parsePort, 0)
+    .option("-m, --manifest <file>", "mesh manifest whose limits apply")
+    .option("--table", "start with the route table that is published in the data directory, and keep it")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ skynetes gateway --data-dir .skynetes --http-port 8081 --grpc-port 0 --table",
+    )
+    .action((options: GatewayOptions) => gateway(options, facts));
+}
+
+async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<void> {
+  const [{ startGateway }, { startTelemetry }, { systemClock, systemRandomness }, { dataDirectory }] =
+    await Promise.all([
+      import("../gateway/start-gateway.ts"),
+      import("../telemetry/start-telemetry.ts"),
+      import("../process/clock.ts"),
+      import("../up/data-directory.ts"),
+    ]);
+  const directory = dataDirectory(absolute(options.dataDir));
+  const limits =
+    options.manifest === undefined
+      ? {}
+      : (await (await import("../manifest/load-manifest.ts")).loadManifest(options.manifest)).mesh.gateway;
+  await runLong(facts, async (running) => {
+    const telemetry = startTelemetry({
+      serviceName: "skynetes-gateway",
+      instance: options.name,
+      environment: process.env,
+    });
+    running.opened("telemetry", () => telemetry.close());
+    const started = await startGateway({
+      name: options.name,
+      listen: {
+        host: options.host,
+        httpPort: options.httpPort,
+        grpcPort: options.grpcPort,
+        adminPort: options.adminPort,
+      },
+      archiveDirectory: directory.archive,
+      limits,
+      clock: systemClock,
+      randomness: systemRandomness,
+      telemetry,
+    });
+    running.opened("gateway", () => started.close());
+    if (options.table === true) await applyPublishedTable(started.adminAddress, directory.tableFile);
+    return { http: started.httpAddress, grpc: started.grpcAddress, admin: started.adminAddress };
+  });
+}
+
+const APPLY_TIMEOUT_MS = 30_000;
+
+async function applyPublishedTable(adminAddress: string, tableFile: string): Promise<void> {
+  const [{ readPublishedTable }, { unaryClient }, { GatewayAdminService }] = await Promise.all([
+    import("../up/control-store.ts"),
+    import("../wire/grpc-service.ts"),
+    import("../wire/generated/skynetes/v1/gateway_admin_pb.ts"),
+  ]);
+  const client = unaryClient(GatewayAdminService, adminAddress);
+  try {
+    await client.applyTable({ table: readPublishedTable(tableFile) }, { timeoutMs: APPLY_TIMEOUT_MS });
+  } finally {
+    client.close();
+  }
+}

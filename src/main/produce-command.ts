@@ -1,0 +1,106 @@
+import type { Command } from "commander";
+import { EXIT_CODE } from "../process/exit-code.ts";
+import { absolute, dataDirOption, parseCount, parseInstant } from "./options.ts";
+import { progressLine } from "./progress-line.ts";
+
+interface ProduceOptions {
+  readonly dataDir: string;
+  readonly format?: string;
+  readonly partitions?: number;
+  readonly key?: readonly string[];
+  readonly timestamp?: string;
+  readonly fixedTimestamp?: number;
+  readonly limit?: number;
+  readonly resume?: true;
+}
+
+export function addProduceCommand(program: Command): void {
+  program
+    .command("produce")
+    .summary("load a file into a topic of the log")
+    .description(
+      "Loads a CSV, TSV, JSON lines or Parquet file into a topic of the embedded log. Each row becomes a record whose\n" +
+        "value is a JSON object; its partition is chosen as Kafka's default partitioner does, by the key.",
+    )
+    .argument("<topic>", "the topic; it is made when it is not there")
+    .argument("<file>", "the file to load")
+    .addOption(dataDirOption())
+    .option("--format <format>", "csv, tsv, jsonl or parquet; otherwise the extension tells")
+    .option("--partitions <n>", "of a new topic (default 1); of one that is there, it must agree", parseCount)
+    .option("--key <column...>", "columns of the record's key")
+    .option("--timestamp <column>", "column of the record's time; otherwise the time of loading")
+    .option("--fixed-timestamp <time>", "one time for all records", parseInstant)
+    .option("--limit <rows>", "the first rows only", parseCount)
+    .option("--resume", "go on where an earlier load of the same file ended")
+    .addHelpText(
+      "after",
+      "\nExamples:\n" +
+        "  $ skynetes produce flights flights.parquet --partitions 4 --key origin --timestamp date\n" +
+        "  $ skynetes produce airports airports.csv --key iata --resume",
+    )
+    .action(produce);
+}
+
+async function produce(topic: string, file: string, options: ProduceOptions): Promise<void> {
+  const [{ openEmbeddedLog }, { openEmbeddedLogWriter }, { produceFile }, { dataDirectory }, { systemClock }] =
+    await Promise.all([
+      import("../log/embedded/embedded-log.ts"),
+      import("../log/embedded/embedded-log-writer.ts"),
+      import("../produce/produce-file.ts"),
+      import("../up/data-directory.ts"),
+      import("../process/clock.ts"),
+    ]);
+  const directory = dataDirectory(absolute(options.dataDir)).log;
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => stop.abort(new DOMException(signal, "AbortError")));
+  }
+  const writer = await openEmbeddedLogWriter(directory);
+  const log = openEmbeddedLog(directory, { clock: systemClock });
+  const bar = progressLine({
+    name: `load ${topic}`,
+    clock: systemClock,
+    isTerminal: process.stderr.isTTY,
+    write: (text) => void process.stderr.write(text),
+  });
+  const partitions = options.partitions ?? (await partitionsOf(log, topic)) ?? 1;
+  try {
+    const load = produceFile({
+      writer,
+      log,
+      clock: systemClock,
+      signal: stop.signal,
+      file: absolute(file),
+      topic,
+      partitions,
+      ...(options.format === undefined ? {} : { format: options.format }),
+      ...(options.key === undefined ? {} : { keyColumns: options.key }),
+      ...(options.timestamp === undefined ? {} : { timestampColumn: options.timestamp }),
+      ...(options.fixedTimestamp === undefined ? {} : { fixedTimestampMs: options.fixedTimestamp }),
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
+      ...(options.resume === undefined ? {} : { resume: true }),
+    });
+    for await (const progress of load) bar.show(progress);
+    bar.done();
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    process.stderr.write("\nstopped; --resume goes on from here\n");
+    process.exitCode = EXIT_CODE.interrupted;
+  } finally {
+    await writer.close();
+    await log.close();
+  }
+}
+
+async function partitionsOf(
+  log: { describeTopic(topic: string): Promise<{ readonly partitions: number }> },
+  topic: string,
+): Promise<number | undefined> {
+  const { Fault } = await import("../fault/fault.ts");
+  try {
+    return (await log.describeTopic(topic)).partitions;
+  } catch (error) {
+    if (error instanceof Fault && error.id === "unknown-topic") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+import type { MeshPlan, PlannedPhase } from "../lifecycle/mesh-plan.ts";
+import type { ActionFailure } from "./action-runner.ts";
+import { GATEWAY } from "./child-specs.ts";
+import type { ControlStore } from "./control-store.ts";
+import { type Endpoints, removeEndpoints, writeEndpoints } from "./endpoints-file.ts";
+import type { MeshChildren } from "./mesh-children.ts";
+
+export interface AnnouncerParts {
+  readonly config: {
+    readonly onServing: (endpoints: Endpoints, waiting: readonly string[]) => void;
+  };
+  readonly store: ControlStore;
+  readonly children: MeshChildren;
+  readonly controlAddress: string;
+  readonly file: string;
+}
+
+/** Tells where the mesh is: other commands by a file, the user once all that the manifest wants is served. */
+export class Announcer {
+  readonly #parts: AnnouncerParts;
+  #written: string | undefined;
+  #served = false;
+  #closed = false;
+
+  constructor(parts: AnnouncerParts) {
+    this.#parts = parts;
+    this.addresses();
+  }
+
+  /** Writes the endpoints when the gateway has (new) ones; a mesh that is still loading can be found too. */
+  addresses(): Endpoints | undefined {
+    const { children, controlAddress, file } = this.#parts;
+    const gateway = children.state(GATEWAY);
+    if (this.#closed || gateway?.kind !== "ready") return undefined;
+    const { http = "", grpc = "" } = gateway.addresses;
+    const endpoints = { http, grpc, control: controlAddress };
+    const text = JSON.stringify(endpoints);
+    if (text !== this.#written) writeEndpoints(file, endpoints);
+    this.#written = text;
+    return endpoints;
+  }
+
+  /**
+   * Serving means: each snapshot of the manifest serves, or waits for records that are not in the log yet, which may
+   * take for ever.
+   */
+  served(plan: MeshPlan, failures: readonly ActionFailure[]): void {
+    const endpoints = this.addresses();
+    if (this.#served || endpoints === undefined) return;
+    const waiting = failures.flatMap(({ snapshot, fault }) =>
+      snapshot !== undefined && fault.id === "cut-not-reached" ? [snapshot] : [],
+    );
+    const { fromManifest } = this.#parts.store.state;
+    const wanted = plan.phases.filter(({ snapshot }) => Object.hasOwn(fromManifest, snapshot));
+    if (!wanted.every((planned) => isSettled(planned, waiting))) return;
+    this.#served = true;
+    this.#parts.config.onServing(endpoints, waiting);
+  }
+
+  close(): void {
+    this.#closed = true;
+    removeEndpoints(this.#parts.file);
+  }
+}
+
+function isSettled({ snapshot, phase }: PlannedPhase, waiting: readonly string[]): boolean {
+  return phase === "Serving" || phase === "Retiring" || (phase === "Cutting" && waiting.includes(snapshot));
+}

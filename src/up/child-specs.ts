@@ -1,0 +1,110 @@
+/**
+ * Which processes an embedded mesh is made of, as command lines: one gateway, a node agent per node, and for each node
+ * a process per service version, which holds all shards of that node. Pure.
+ */
+import { resolve } from "node:path";
+import type { Manifest, ServiceVersionSpec } from "../manifest/manifest.ts";
+import { portOf, type ReadyAddresses } from "../process/ready-line.ts";
+import type { ChildSpec } from "../process/supervisor.ts";
+import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
+import type { ControlState } from "./control-state.ts";
+
+export interface ChildPlan {
+  readonly manifest: Manifest;
+  readonly manifestFile: string;
+  readonly dataDirectory: string;
+  /** The program's own script: children are other commands of it. */
+  readonly script: string;
+  readonly host: string;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+}
+
+export const GATEWAY = "gateway";
+
+export function gatewaySpec(plan: ChildPlan): ChildSpec {
+  return {
+    name: GATEWAY,
+    argv: (last) => [
+      ...[plan.script, "gateway", "--data-dir", plan.dataDirectory, "--manifest", plan.manifestFile],
+      ...["--name", GATEWAY, "--host", plan.host],
+      ...["--http-port", String(plan.httpPort || sameOrAny(last, "http"))],
+      ...["--grpc-port", String(plan.grpcPort || sameOrAny(last, "grpc"))],
+      ...["--admin-port", String(sameOrAny(last, "admin"))],
+    ],
+  };
+}
+
+export function nodeSpec(plan: ChildPlan, node: string): ChildSpec {
+  return {
+    name: node,
+    argv: (last) => [
+      ...[plan.script, "node", "--manifest", plan.manifestFile, "--node", node, "--data-dir", plan.dataDirectory],
+      ...["--listen", `127.0.0.1:${sameOrAny(last, "address")}`],
+    ],
+  };
+}
+
+/** `node/version`: what a service process is called. */
+export function serviceChildName(node: string, version: string): string {
+  return `${node}/${version}`;
+}
+
+/**
+ * A kit module runs under `skynetes service`. Any other program is started as it stands and gets what it must know by
+ * environment: SKYNETES_VERSION, SKYNETES_NODE, SKYNETES_LISTEN; it prints the ready line with `address`, and ends when
+ * its stdin does.
+ */
+export function serviceSpec(plan: ChildPlan, node: string, version: ServiceVersionSpec): ChildSpec {
+  const listen = (last: ReadyAddresses | undefined) => `127.0.0.1:${sameOrAny(last, "address")}`;
+  const name = serviceChildName(node, version.name);
+  if (version.run.kind === "command") {
+    const [executable, ...argv] = version.run.command as [string, ...string[]];
+    const env = { ...version.env, SKYNETES_VERSION: version.name, SKYNETES_NODE: node };
+    return { name, executable, argv: () => argv, env: (last) => ({ ...env, SKYNETES_LISTEN: listen(last) }) };
+  }
+  const memory =
+    version.memoryLimitBytes === undefined ? [] : ["--memory-limit-bytes", String(version.memoryLimitBytes)];
+  const module = resolve(plan.manifest.directory, version.run.module);
+  return {
+    name,
+    argv: (last) => [
+      ...[plan.script, "service", "--module", module, "--version", version.name, "--node", node],
+      ...["--listen", listen(last), ...memory],
+    ],
+    env: () => version.env,
+  };
+}
+
+export interface ServiceProcess {
+  readonly node: string;
+  readonly version: ServiceVersionSpec;
+}
+
+/**
+ * The service processes there must be: those that some living snapshot binds, or that the route table still names. A
+ * version that nothing binds costs no memory.
+ */
+export function neededServices(
+  manifest: Manifest,
+  state: ControlState,
+  table: RouteTable | undefined,
+): readonly ServiceProcess[] {
+  const versions = new Set<string>([
+    ...state.snapshots.flatMap((record) => record.bindings.map((binding) => binding.version)),
+    ...(table?.snapshots ?? []).flatMap((snapshot) => snapshot.bindings.map((binding) => binding.version)),
+  ]);
+  const nodes = manifest.mesh.nodes.filter((node) => shardsOf(manifest, node.name).length > 0);
+  return manifest.versions
+    .filter((version) => versions.has(version.name))
+    .flatMap((version) => nodes.map((node) => ({ node: node.name, version })));
+}
+
+export function shardsOf(manifest: Manifest, node: string): readonly number[] {
+  return manifest.mesh.placements.flatMap((nodes, shard) => (nodes.includes(node) ? [shard] : []));
+}
+
+function sameOrAny(last: ReadyAddresses | undefined, name: string): number {
+  const address = last?.[name];
+  return address === undefined ? 0 : portOf(address);
+}

@@ -1,0 +1,107 @@
+/**
+ * What `skynetes up` must not forget: the wishes and the cuts. One file, replaced whole before anything acts on it.
+ */
+
+import { Fault } from "../fault/fault.ts";
+import type { SnapshotRecord } from "../lifecycle/snapshot-record.ts";
+import type { BindingSpec } from "../manifest/manifest.ts";
+import { SERVICE_VERSION_RULE, serviceVersionName } from "../mesh/service-version.ts";
+import { fixedCutFromJson, fixedCutToJson } from "./cut-json.ts";
+import { array, boolean, number, object, optional, string } from "./read-json.ts";
+
+export interface ControlState {
+  /** Name and shards of the mesh that the data directory belongs to. */
+  readonly mesh: string;
+  readonly shards: number;
+  /** Topics whose seed has been produced to its end. */
+  readonly seeded: readonly string[];
+  readonly snapshots: readonly SnapshotRecord[];
+  /**
+   * Bindings of the manifest's snapshots as the manifest last gave them. A binding moved by hand stays until the
+   * manifest itself changes, and then the manifest's wins.
+   */
+  readonly fromManifest: Readonly<Record<string, readonly BindingSpec[]>>;
+  /** Ids that are gone. An id means one state for ever, so it is never given again. The newest RETIRED_KEPT are kept. */
+  readonly retired: readonly string[];
+  /** When the newest snapshot of the schedule was due. */
+  readonly lastDueMs: number;
+}
+
+export const RETIRED_KEPT = 100_000;
+
+const FORMAT = 1;
+
+export function emptyControlState(mesh: string, shards: number, nowMs: number): ControlState {
+  return { mesh, shards, seeded: [], snapshots: [], fromManifest: {}, retired: [], lastDueMs: nowMs };
+}
+
+export function controlStateToText(state: ControlState): string {
+  const snapshots = state.snapshots.map((record) => ({
+    ...record,
+    cut: record.cut === undefined ? undefined : fixedCutToJson(record.cut),
+  }));
+  return `${JSON.stringify({ format: FORMAT, ...state, snapshots }, null, 2)}\n`;
+}
+
+/** Fault `data-corrupt`, naming the place. */
+export function controlStateFromText(text: string, file: string): ControlState {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new Fault("data-corrupt", `read ${file}: ${(error as Error).message}`, {}, error);
+  }
+  const state = object(json, file);
+  if (state.format !== FORMAT) {
+    throw new Fault(
+      "data-corrupt",
+      `read ${file}: format ${JSON.stringify(state.format)}, this version reads ${FORMAT}`,
+    );
+  }
+  return {
+    mesh: string(state.mesh, `${file}: mesh`),
+    shards: number(state.shards, `${file}: shards`),
+    seeded: strings(state.seeded, `${file}: seeded`),
+    snapshots: array(state.snapshots, `${file}: snapshots`).map((r, i) =>
+      recordFromJson(r, `${file}: snapshots[${i}]`),
+    ),
+    fromManifest: Object.fromEntries(
+      Object.entries(object(state.fromManifest, `${file}: fromManifest`)).map(([id, bindings]) => [
+        id,
+        bindingsFromJson(bindings, `${file}: fromManifest.${id}`),
+      ]),
+    ),
+    retired: strings(state.retired, `${file}: retired`),
+    lastDueMs: number(state.lastDueMs, `${file}: lastDueMs`),
+  };
+}
+
+function recordFromJson(value: unknown, path: string): SnapshotRecord {
+  const record = object(value, path);
+  return {
+    id: string(record.id, `${path}.id`),
+    asOfMs: optional(record.asOfMs, `${path}.asOfMs`, number),
+    allowInexactAsOf: boolean(record.allowInexactAsOf, `${path}.allowInexactAsOf`),
+    cut: optional(record.cut, `${path}.cut`, fixedCutFromJson),
+    bindings: bindingsFromJson(record.bindings, `${path}.bindings`),
+    pinned: boolean(record.pinned, `${path}.pinned`),
+    retiring: boolean(record.retiring, `${path}.retiring`),
+    scheduled: boolean(record.scheduled, `${path}.scheduled`),
+    createdAtMs: number(record.createdAtMs, `${path}.createdAtMs`),
+  };
+}
+
+function bindingsFromJson(value: unknown, path: string): readonly BindingSpec[] {
+  return array(value, path).map((item, i) => {
+    const binding = object(item, `${path}[${i}]`);
+    const version = serviceVersionName(string(binding.version, `${path}[${i}].version`));
+    if (version === undefined) {
+      throw new Fault("data-corrupt", `read ${path}[${i}].version: ${binding.version} is not ${SERVICE_VERSION_RULE}`);
+    }
+    return { service: string(binding.service, `${path}[${i}].service`), version };
+  });
+}
+
+function strings(value: unknown, path: string): readonly string[] {
+  return array(value, path).map((item, i) => string(item, `${path}[${i}]`));
+}

@@ -1,0 +1,43 @@
+import { Fault } from "../fault/fault.ts";
+import { fixCut, type TopicReading } from "../lifecycle/fix-cut.ts";
+import type { FixedCut } from "../lifecycle/snapshot-record.ts";
+import type { Log } from "../log/log.ts";
+import type { TopicSpec } from "../mesh/table-spec.ts";
+
+export interface CutWish {
+  readonly snapshot: string;
+  readonly asOfMs: number | undefined;
+  readonly allowInexactAsOf: boolean;
+}
+
+/** Reads the log and fixes the cut. Faults: `cut-not-reached`, `invalid-request`, and those of the log. */
+export async function cutFromLog(
+  log: Log,
+  topics: readonly TopicSpec[],
+  { snapshot, asOfMs, allowInexactAsOf }: CutWish,
+  nowMs: number,
+): Promise<FixedCut> {
+  const readings = await Promise.all(topics.map((topic) => readTopic(log, topic, asOfMs)));
+  const decision = fixCut(topics, readings, { asOfMs, allowInexactAsOf, nowMs });
+  switch (decision.kind) {
+    case "fixed":
+      return decision.cut;
+    case "not-yet":
+      throw new Fault("cut-not-reached", `cut snapshot "${snapshot}": ${decision.reason}`);
+    case "refused":
+      throw new Fault("invalid-request", `cut snapshot "${snapshot}": ${decision.reason}`);
+    default:
+      return decision satisfies never;
+  }
+}
+
+async function readTopic(log: Log, topic: TopicSpec, asOfMs: number | undefined): Promise<TopicReading> {
+  const { id: topicId, partitions } = await log.describeTopic(topic.name);
+  const atTime =
+    asOfMs === undefined || topic.timestamps === "None" ? [] : await log.offsetsForTime(topic.name, asOfMs);
+  const read = async (_: unknown, partition: number) => {
+    const { bound } = await log.bounds(topic.name, partition);
+    return { bound, atTime: atTime[partition] };
+  };
+  return { topic: topic.name, topicId, partitions: await Promise.all(Array.from({ length: partitions }, read)) };
+}

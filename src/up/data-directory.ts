@@ -1,0 +1,27 @@
+import { join } from "node:path";
+
+/** Where an embedded mesh keeps what it has. The layout is a contract with the other commands. */
+export interface DataDirectory {
+  readonly root: string;
+  readonly log: string;
+  readonly archive: string;
+  node(name: string): string;
+  readonly lockFile: string;
+  readonly stateFile: string;
+  readonly tableFile: string;
+  readonly endpointsFile: string;
+}
+
+export function dataDirectory(root: string): DataDirectory {
+  const control = join(root, "control");
+  return {
+    root,
+    log: join(root, "log"),
+    archive: join(root, "archive"),
+    node: (name) => join(root, "nodes", name),
+    lockFile: join(control, "up.lock"),
+    stateFile: join(control, "state.json"),
+    tableFile: join(control, "table.json"),
+    endpointsFile: join(control, "endpoints.json"),
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * Carries out one action of a plan. Each is idempotent and may fail: the next plan names it again if it is still wanted.
+ */
+import { create } from "@bufbuild/protobuf";
+import { Fault } from "../fault/fault.ts";
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import type { Action } from "../lifecycle/action.ts";
+import type { Log } from "../log/log.ts";
+import type { Manifest } from "../manifest/manifest.ts";
+import { stampDifference } from "../mesh/stamp.ts";
+import { CutSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
+import type { ArchiveSeals } from "./archive-seals.ts";
+import { GATEWAY } from "./child-specs.ts";
+import { cutFromLog } from "./cut-from-log.ts";
+import type { ObserveParts } from "./observe-mesh.ts";
+import { createScheduled, fixCut, forgetSnapshot, retireSnapshot } from "./wishes.ts";
+
+export interface ActionParts extends ObserveParts {
+  readonly manifest: Manifest;
+  readonly log: Log;
+  readonly seals: ArchiveSeals;
+}
+
+/** A freeze writes what is new since the last one: the first one writes everything. */
+const FREEZE_TIMEOUT_MS = 600_000;
+/** `load` builds a shard's state in memory. */
+const BIND_TIMEOUT_MS = 180_000;
+const GATEWAY_TIMEOUT_MS = 20_000;
+const QUICK_TIMEOUT_MS = 10_000;
+
+export async function executeAction(action: Action, parts: ActionParts, signal: AbortSignal): Promise<void> {
+  const { store, clients, manifest, clock, seals } = parts;
+  switch (action.kind) {
+    case "create-scheduled":
+      return store.update((state) => createScheduled(state, action.snapshot, action.dueMs, manifest));
+    case "cut": {
+      const record = store.state.snapshots.find((r) => r.id === action.snapshot);
+      if (record === undefined || record.cut !== undefined) return;
+      const wish = { ...record, snapshot: record.id };
+      const cut = await cutFromLog(parts.log, manifest.mesh.topics, wish, clock.now());
+      return store.update((state) => fixCut(state, action.snapshot, cut));
+    }
+    case "adopt":
+      return store.update((state) => fixCut(state, action.snapshot, action.cut));
+    case "freeze": {
+      const { snapshot, shard, cut } = action;
+      const request = { snapshot, shard, cut: create(CutSchema, { positions: [...cut] }) };
+      await clients
+        .node(nodeAddress(parts, action.node))
+        .freezeShard(request, { timeoutMs: FREEZE_TIMEOUT_MS, signal });
+      return;
+    }
+    case "seal":
+      return seals.write(action, store.state.snapshots.find((r) => r.id === action.snapshot)?.asOfMs);
+    case "bind":
+      return bind(action, parts, signal);
+    case "unbind": {
+      const { snapshot, shard, address } = action;
+      const client = clients.node(nodeAddress(parts, action.node));
+      await client.unbindShard({ snapshot, shard, address }, { timeoutMs: QUICK_TIMEOUT_MS, signal });
+      return;
+    }
+    case "verify":
+      return verify(action, parts, signal);
+    case "publish":
+      return store.publish(action.table, action.floors);
+    case "apply": {
+      const client = clients.gateway(gatewayAddress(parts));
+      await client.applyTable({ table: action.table }, { timeoutMs: GATEWAY_TIMEOUT_MS, signal });
+      return;
+    }
+    case "retire":
+      return store.update((state) => retireSnapshot(state, action.snapshot));
+    case "drop": {
+      const client = clients.node(nodeAddress(parts, action.node));
+      await client.dropSnapshot({ snapshot: action.snapshot }, { timeoutMs: QUICK_TIMEOUT_MS, signal });
+      return;
+    }
+    case "delete-seal":
+      return seals.remove(action.snapshot);
+    case "forget":
+      return store.update((state) => forgetSnapshot(state, action.snapshot));
+    default:
+      return action satisfies never;
+  }
+}
+
+async function bind(action: Action & { kind: "bind" }, parts: ActionParts, signal: AbortSignal): Promise<void> {
+  const { snapshot, shard, node, version, address } = action;
+  const instance = await instanceAt(parts, address, signal);
+  const key = `${shard} ${snapshot}`;
+  const refusals = parts.memory.refused.get(instance);
+  try {
+    const client = parts.clients.node(nodeAddress(parts, node));
+    const { bound } = await client.bindShard({ snapshot, shard, address }, { timeoutMs: BIND_TIMEOUT_MS, signal });
+    const expected = {
+      shard,
+      snapshot,
+      stateDigest: parts.seals.stateDigest(snapshot, shard) ?? "",
+      serviceVersion: version,
+    };
+    const difference = bound?.stamp === undefined ? "it has no stamp" : stampDifference(expected, bound.stamp);
+    if (difference !== undefined) {
+      throw new Fault("stamp-mismatch", `bind ${snapshot} shard ${shard} to ${version} on ${node}: ${difference}`);
+    }
+    refusals?.delete(key);
+  } catch (error) {
+    const fault = faultFromUnknown(error, `bind ${snapshot} shard ${shard}`);
+    // A process that is away has refused nothing.
+    if (fault.code !== "UNAVAILABLE" && fault.code !== "DEADLINE_EXCEEDED" && fault.code !== "CANCELLED") {
+      const known = refusals ?? new Map();
+      known.set(key, { shard, snapshot, reason: fault.message });
+      parts.memory.refused.set(instance, known);
+    }
+    throw fault;
+  }
+}
+
+async function instanceAt(parts: ActionParts, address: string, signal: AbortSignal): Promise<string> {
+  return (await parts.clients.service(address).listBindings({}, { timeoutMs: QUICK_TIMEOUT_MS, signal })).instance;
+}
+
+async function verify(action: Action & { kind: "verify" }, parts: ActionParts, signal: AbortSignal): Promise<void> {
+  const { memory, clients } = parts;
+  const instance = memory.gatewayInstance;
+  const client = clients.gateway(gatewayAddress(parts));
+  const tuples = action.tuples.map(({ snapshot, version }) => ({ snapshot, version }));
+  const { failures } = await client.verifyRoutes(
+    { table: action.table, tuples },
+    { timeoutMs: GATEWAY_TIMEOUT_MS, signal },
+  );
+  const failed = new Set(failures.map((f) => `${f.tuple?.snapshot} ${f.tuple?.version}`));
+  const verified = action.tuples.filter((t) => !failed.has(`${t.snapshot} ${t.version}`));
+  // What another instance has verified says nothing of this one.
+  if (instance !== undefined && instance === memory.gatewayInstance) {
+    const before = (memory.verified.get(instance) ?? []).filter(
+      (t) => !action.tuples.some((other) => other.snapshot === t.snapshot && other.version === t.version),
+    );
+    memory.verified.set(instance, [...before, ...verified]);
+  }
+  const [first] = failures;
+  if (first !== undefined) {
+    const tuple = `${first.tuple?.snapshot}/${first.tuple?.version}`;
+    throw new Fault(
+      "shard-unavailable",
+      `verify ${tuple}: shard ${first.shard} on ${first.node}: ${first.reason}` +
+        (failures.length === 1 ? "" : `, and ${failures.length - 1} more`),
+      { shard: first.shard },
+    );
+  }
+}
+
+function nodeAddress(parts: ActionParts, node: string): string {
+  return childAddress(parts, node, "address");
+}
+
+function gatewayAddress(parts: ActionParts): string {
+  return childAddress(parts, GATEWAY, "admin");
+}
+
+function childAddress(parts: ActionParts, name: string, address: string): string {
+  const state = parts.children.state(name);
+  if (state?.kind !== "ready") throw new Fault("not-ready", `reach ${name}: it is ${state?.kind ?? "not started"}`);
+  return state.addresses[address] ?? "";
+}

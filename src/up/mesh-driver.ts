@@ -1,0 +1,120 @@
+/**
+ * Drives the mesh to what is wished:
+ *
+ *   observe ──▶ plan ──▶ start what may run ──▶ wait for an event or the poll ──▶ observe …
+ *
+ * Nothing is remembered of what was done: each round looks at what is, so a restart of anything, this process included,
+ * is just another observation.
+ */
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
+import { planMesh } from "../lifecycle/plan-mesh.ts";
+import { sleep } from "../process/clock.ts";
+import type { LineLog } from "../process/log-line.ts";
+import { step } from "../telemetry/step-channel.ts";
+import { type ActionFailure, ActionRunner } from "./action-runner.ts";
+import { neededServices } from "./child-specs.ts";
+import { type ActionParts, executeAction } from "./execute-action.ts";
+import { observeMesh } from "./observe-mesh.ts";
+
+export interface DriverOptions {
+  readonly parts: ActionParts;
+  readonly report: LineLog;
+  readonly onPlan: (plan: MeshPlan, failures: readonly ActionFailure[]) => void;
+}
+
+/** Events wake the loop at once; the poll finds what makes no event: positions, drained queries, the schedule. */
+const POLL_BUSY_MS = 200;
+const POLL_IDLE_MS = 1_000;
+/** Children and actions often end together: one look for all of them. */
+const SETTLE_MS = 10;
+
+export class MeshDriver {
+  readonly #options: DriverOptions;
+  readonly #runner: ActionRunner;
+  readonly #stop = new AbortController();
+  #wake = new AbortController();
+  #plan: MeshPlan | undefined;
+  #phases = new Map<string, string>();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+    this.#runner = new ActionRunner({
+      clock: options.parts.clock,
+      execute: (action, signal) => step("up", action.kind, {}, () => executeAction(action, options.parts, signal)),
+      onFailure: ({ fault, text }) => options.report.line("warn", `${text}: ${fault.message}`),
+      onEnded: () => this.wake(),
+    });
+  }
+
+  start(): void {
+    this.#loop = this.#drive();
+  }
+
+  /** Something has changed: look now. */
+  wake(): void {
+    this.#wake.abort();
+  }
+
+  /** The plan of the last round. */
+  get plan(): MeshPlan | undefined {
+    return this.#plan;
+  }
+
+  failures(): readonly ActionFailure[] {
+    return this.#runner.failures();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(new DOMException("the mesh stops", "AbortError"));
+    this.wake();
+    await this.#runner.stop();
+    await this.#loop;
+  }
+
+  async #drive(): Promise<void> {
+    const { clock } = this.#options.parts;
+    while (!this.#stop.signal.aborted) {
+      this.#wake = new AbortController();
+      let quiet = false;
+      try {
+        quiet = await this.#round();
+      } catch (error) {
+        this.#options.report.line("error", faultFromUnknown(error, "look at the mesh").message);
+      }
+      const woken = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
+      await sleep(clock, quiet ? POLL_IDLE_MS : POLL_BUSY_MS, woken).catch(() => {});
+      if (this.#wake.signal.aborted) await sleep(clock, SETTLE_MS, this.#stop.signal).catch(() => {});
+    }
+  }
+
+  /** True when there is nothing to do. */
+  async #round(): Promise<boolean> {
+    const { parts, onPlan } = this.#options;
+    const { manifest, store, children } = parts;
+    const services = neededServices(manifest, store.state, store.published.table);
+    children.keepServices(services);
+    const seals = await parts.seals.list();
+    const observed = await observeMesh(parts, services, seals);
+    if (this.#stop.signal.aborted) return true;
+    const plan = planMesh(manifest, observed);
+    this.#plan = plan;
+    this.#runner.start(plan.actions);
+    this.#tellPhases(plan);
+    onPlan(plan, this.#runner.failures());
+    return plan.actions.length === 0 && !this.#runner.busy;
+  }
+
+  #tellPhases(plan: MeshPlan): void {
+    const phases = new Map<string, string>(plan.phases.map(({ snapshot, phase }) => [snapshot, phase]));
+    for (const [snapshot, phase] of phases) {
+      if (this.#phases.get(snapshot) !== phase)
+        this.#options.report.line("info", `snapshot ${snapshot}: ${phase.toLowerCase()}`);
+    }
+    for (const snapshot of this.#phases.keys()) {
+      if (!phases.has(snapshot)) this.#options.report.line("info", `snapshot ${snapshot}: retired`);
+    }
+    this.#phases = phases;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Before a mesh has data: creates the manifest's topics and loads the seeds of those that are not complete. A load that
+ * was cut short goes on where the log ends; the mark of completion is written after the log is durable.
+ */
+
+import { Fault } from "../fault/fault.ts";
+import { openEmbeddedLogWriter } from "../log/embedded/embedded-log-writer.ts";
+import type { Log } from "../log/log.ts";
+import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../manifest/manifest.ts";
+import { seedPath } from "../manifest/seed-path.ts";
+import type { Clock } from "../process/clock.ts";
+import type { LineLog } from "../process/log-line.ts";
+import { type ProduceProgress, produceFile } from "../produce/produce-file.ts";
+import type { ControlStore } from "./control-store.ts";
+
+export interface SeedParts {
+  readonly manifest: Manifest;
+  readonly store: ControlStore;
+  readonly log: Log;
+  readonly logDirectory: string;
+  readonly clock: Clock;
+  readonly report: LineLog;
+  readonly onProgress: (topic: string, progress: ProduceProgress | "complete") => void;
+}
+
+export function unseededTopics(manifest: Manifest, store: ControlStore): readonly MeshTopic[] {
+  return manifest.mesh.topics.filter((topic) => topic.seed !== undefined && !store.state.seeded.includes(topic.name));
+}
+
+/** Makes sure that every topic is there, so that nodes can read them while they fill. */
+export async function createTopics({ manifest, log, logDirectory }: SeedParts): Promise<void> {
+  const missing: MeshTopic[] = [];
+  for (const topic of manifest.mesh.topics) {
+    try {
+      const { partitions } = await log.describeTopic(topic.name);
+      if (partitions === topic.partitions) continue;
+      throw new Fault(
+        "invalid-manifest",
+        `open topic ${topic.name}: it has ${partitions} partitions, the manifest says ${topic.partitions}`,
+      );
+    } catch (error) {
+      if (!(error instanceof Fault) || error.id !== "unknown-topic") throw error;
+      missing.push(topic);
+    }
+  }
+  // Opening the log for writing checks every byte of it, so it is done only when there is something to write.
+  if (missing.length === 0) return;
+  const writer = await openEmbeddedLogWriter(logDirectory);
+  try {
+    for (const topic of missing) await writer.createTopic(topic.name, topic.partitions);
+  } finally {
+    await writer.close();
+  }
+}
+
+export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise<void> {
+  const topics = unseededTopics(parts.manifest, parts.store);
+  if (topics.length === 0) return;
+  const writer = await openEmbeddedLogWriter(parts.logDirectory);
+  try {
+    for (const repair of writer.repairs)
+      parts.report.line("warn", `log: cut off a torn tail: ${JSON.stringify(repair)}`);
+    for (const topic of topics) {
+      const { seed } = topic as MeshTopic & { seed: SeedSpec };
+      const load = produceFile({
+        writer,
+        log: parts.log,
+        clock: parts.clock,
+        signal,
+        topic: topic.name,
+        partitions: topic.partitions,
+        file: seedPath(parts.manifest.directory, seed.file),
+        format: FORMAT[seed.format],
+        keyColumns: seed.key,
+        ...timestampOf(seed),
+        resume: true,
+      });
+      for await (const progress of load) {
+        signal.throwIfAborted();
+        parts.onProgress(topic.name, progress);
+      }
+      signal.throwIfAborted();
+      parts.store.update((state) => ({ ...state, seeded: [...state.seeded, topic.name] }));
+      parts.onProgress(topic.name, "complete");
+    }
+  } finally {
+    await writer.close();
+  }
+}
+
+const FORMAT: Record<SeedFormat, string> = { CSV: "csv", JSONLines: "jsonl", Parquet: "parquet" };
+
+function timestampOf({ timestamp }: SeedSpec): { timestampColumn?: string; fixedTimestampMs?: number } {
+  switch (timestamp.kind) {
+    case "column":
+      return { timestampColumn: timestamp.column };
+    case "fixed":
+      return { fixedTimestampMs: timestamp.timestampMs };
+    case "now":
+      return {};
+    default:
+      return timestamp satisfies never;
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * A mesh on one machine: the same parts as anywhere, as local processes. The spine of this way:
+ *
+ *   lock ──▶ control files ──▶ topics ──▶ children ──▶ control service ──▶ seeds ──▶ driver loop
+ *
+ * Children start before the seeds are loaded, so that nodes ingest what is produced while it is produced; the driver
+ * starts after, since a cut of "now" must hold all of the seeds.
+ */
+import { mkdirSync } from "node:fs";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Fault } from "../fault/fault.ts";
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import { renderPlan } from "../lifecycle/render-plan.ts";
+import { openEmbeddedLog } from "../log/embedded/embedded-log.ts";
+import type { Manifest } from "../manifest/manifest.ts";
+import type { Clock } from "../process/clock.ts";
+import type { LineLog } from "../process/log-line.ts";
+import { lockForProcess } from "../process/process-lock.ts";
+import type { ProduceProgress } from "../produce/produce-file.ts";
+import { ControlService } from "../wire/generated/skynetes/v1/control_pb.ts";
+import { addUnaryService } from "../wire/grpc-service.ts";
+import { Announcer } from "./announcer.ts";
+import { ArchiveSeals } from "./archive-seals.ts";
+import { neededServices, shardsOf } from "./child-specs.ts";
+import { ControlClients } from "./control-clients.ts";
+import { type ControlView, controlHandlers } from "./control-handlers.ts";
+import { ControlStore } from "./control-store.ts";
+import { dataDirectory } from "./data-directory.ts";
+import type { Endpoints } from "./endpoints-file.ts";
+import { checkPortFree } from "./free-ports.ts";
+import { MeshChildren } from "./mesh-children.ts";
+import { MeshDriver } from "./mesh-driver.ts";
+import { ObservationMemory } from "./observe-mesh.ts";
+import { createTopics, seedTopics, unseededTopics } from "./seed-topics.ts";
+import { danglingBindings, takeManifest } from "./wishes.ts";
+
+export interface UpConfig {
+  readonly manifest: Manifest;
+  readonly manifestFile: string;
+  /** Absolute. */
+  readonly dataDirectory: string;
+  readonly host: string;
+  /** Port 0 lets the machine choose. */
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly controlPort: number;
+  /** The program's script, for the children's command lines. */
+  readonly script: string;
+  readonly clock: Clock;
+  readonly log: LineLog;
+  readonly onSeedProgress: (topic: string, progress: ProduceProgress | "complete") => void;
+  /** Once, when every snapshot of the manifest serves, or waits for records that are not in the log yet. */
+  readonly onServing: (endpoints: Endpoints, waiting: readonly string[]) => void;
+  /** The mesh cannot go on. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface RunningUp {
+  /** Stops everything in order; no process is left. */
+  close(): Promise<void>;
+}
+
+/** A kit process compiles its modules and DuckDB's library at its first start on a cold disk. */
+const READY_TIMEOUT_MS = 60_000;
+/** Above the drain of gateway and services. */
+const STOP_GRACE_MS = 15_000;
+
+/** Faults: `store-locked`, `port-in-use`, `invalid-manifest`, `data-corrupt`, and those of the log. */
+export async function startUp(config: UpConfig): Promise<RunningUp> {
+  const { manifest, clock, log: report } = config;
+  const directory = dataDirectory(config.dataDirectory);
+  mkdirSync(directory.archive, { recursive: true });
+  const opened: (() => Promise<void> | void)[] = [];
+  const closeAll = async () => {
+    for (const close of opened.splice(0).toReversed()) await close();
+  };
+  try {
+    const lock = lockForProcess(directory.lockFile, `data directory ${config.dataDirectory}`);
+    opened.push(() => lock.release());
+    await checkPortFree(config.host, config.httpPort, "HTTP", "--http-port");
+    await checkPortFree(config.host, config.grpcPort, "gRPC", "--grpc-port");
+    await checkPortFree("127.0.0.1", config.controlPort, "control", "--control-port");
+
+    const store = ControlStore.open(directory, manifest.mesh, clock.now());
+    store.update((state) => takeManifest(state, manifest, clock.now()));
+    const dangling = danglingBindings(store.state, manifest);
+    if (dangling.length > 0) {
+      throw new Fault(
+        "invalid-manifest",
+        `open ${config.dataDirectory}: snapshots are bound to versions that the manifest lacks: ${dangling.join(", ")}; ` +
+          "bring them back, or retire the snapshots while the versions are there",
+      );
+    }
+
+    const log = openEmbeddedLog(directory.log, { clock });
+    opened.push(() => log.close());
+    const onProgress = config.onSeedProgress;
+    const seeding = { manifest, store, log, logDirectory: directory.log, clock, report, onProgress };
+    await createTopics(seeding);
+
+    let driver: MeshDriver | undefined;
+    let announcer: Announcer | undefined;
+    const children = new MeshChildren(
+      { ...config, host: config.host },
+      {
+        clock,
+        log: report,
+        executable: process.execPath,
+        readyTimeoutMs: READY_TIMEOUT_MS,
+        stopGraceMs: STOP_GRACE_MS,
+        onChange: () => {
+          announcer?.addresses();
+          driver?.wake();
+        },
+      },
+    );
+    opened.push(() => children.stop());
+    children.startNodes();
+    children.startGateway();
+    children.keepServices(neededServices(manifest, store.state, store.published.table));
+
+    const clients = new ControlClients();
+    opened.push(() => clients.close());
+    const seals = new ArchiveSeals(directory.archive, manifest.mesh, report);
+    const nodes = manifest.mesh.nodes.map(({ name }) => name).filter((name) => shardsOf(manifest, name).length > 0);
+    const parts = { manifest, clock, store, children, clients, nodes, memory: new ObservationMemory(), log, seals };
+
+    const view: ControlView = {
+      seeded: () => unseededTopics(manifest, store).length === 0,
+      phase: (id) => phaseOf(driver, id),
+      planText: () => planText(driver),
+    };
+    const control = new Server();
+    const wake = () => driver?.wake();
+    addUnaryService(control, ControlService, controlHandlers({ manifest, store, log, clock, view, wake }));
+    const controlAddress = await listen(control, config.controlPort);
+    opened.push(() => stopServer(control, clock));
+
+    const announce = new Announcer({ config, store, children, controlAddress, file: directory.endpointsFile });
+    announcer = announce;
+    opened.push(() => announce.close());
+    driver = new MeshDriver({ parts, report, onPlan: (plan, failures) => announce.served(plan, failures) });
+    const running = driver;
+    opened.push(() => running.stop());
+
+    const stopSeeding = new AbortController();
+    const seeded = seedTopics(seeding, stopSeeding.signal).then(
+      () => running.start(),
+      (error) => {
+        if (!stopSeeding.signal.aborted) config.onFailure(faultFromUnknown(error, "load the seeds"));
+      },
+    );
+    opened.push(async () => {
+      stopSeeding.abort(new DOMException("the mesh stops", "AbortError"));
+      await seeded;
+    });
+    return { close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+function phaseOf(driver: MeshDriver | undefined, id: string) {
+  const planned = driver?.plan?.phases.find(({ snapshot }) => snapshot === id);
+  if (planned === undefined) return undefined;
+  const failure = driver?.failures().find(({ snapshot }) => snapshot === id);
+  return { phase: planned.phase, message: failure?.fault.message ?? planned.message };
+}
+
+function planText(driver: MeshDriver | undefined): string {
+  const plan = driver?.plan;
+  if (driver === undefined || plan === undefined) return "no plan yet: the topics' seeds are being produced\n";
+  const failures = driver.failures().map(({ text, fault }) => `failed: ${text}: ${fault.message}\n`);
+  return `${renderPlan(plan)}${failures.join("")}`;
+}
+
+function listen(server: Server, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error !== null) reject(new Fault("port-in-use", `listen for control on 127.0.0.1:${port}: ${error.message}`));
+      else resolve(`127.0.0.1:${bound}`);
+    });
+  });
+}
+
+/** For wishes under way: each is answered within the time of one file write. */
+const CONTROL_DRAIN_MS = 2_000;
+
+function stopServer(server: Server, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(CONTROL_DRAIN_MS, () => server.forceShutdown());
+    server.tryShutdown(() => {
+      cancel();
+      resolve();
+    });
+  });
+}

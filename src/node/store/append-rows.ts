@@ -1,49 +1,81 @@
 import {
+  BIGINT,
+  BLOB,
   type DuckDBAppender,
   DuckDBBlobValue,
   DuckDBDataChunk,
   DuckDBDecimal64Vector,
   DuckDBDecimalType,
   DuckDBDecimalValue,
+  type DuckDBType,
   type DuckDBVector,
+  INTEGER,
+  VARCHAR,
 } from "@duckdb/node-api";
 import type { StoredColumn } from "./duckdb-schema.ts";
-import type { DecodedRecord, StoreValue } from "./shard-store.ts";
+import type { DecodedRecord, RejectedRecord, StoreValue } from "./shard-store.ts";
 
 /** DuckDB's own vector size: a chunk cannot hold more. */
 const CHUNK_ROWS = 2048;
+
+/** A table's rows as its columns see them. */
+export interface AppendedRows {
+  readonly count: number;
+  readonly types: readonly DuckDBType[];
+  /** Reads one column of any row; asked for once a column and chunk, so that reading a value is one plain call. */
+  readonly column: (index: number) => (row: number) => StoreValue;
+}
+
+/** Hidden columns first, as `storedColumns` lists them. */
+export function recordRows(columns: readonly StoredColumn[], records: readonly DecodedRecord[]): AppendedRows {
+  return {
+    count: records.length,
+    types: columns.map((column) => column.type),
+    column(index) {
+      if (index === 0) return (row) => records[row]!.partition;
+      if (index === 1) return (row) => records[row]!.offset;
+      if (index === 2) return (row) => records[row]!.tombstone;
+      return (row) => records[row]!.values[index - 3]!;
+    },
+  };
+}
+
+/** In the order of `meta.rejects`. */
+export function rejectRows(rejects: readonly RejectedRecord[]): AppendedRows {
+  return {
+    count: rejects.length,
+    types: [VARCHAR, INTEGER, BIGINT, BIGINT, VARCHAR, BLOB, BLOB],
+    column(index) {
+      const names = ["topic", "partition", "offset", "timestampMs", "reason", "key", "value"] as const;
+      const name = names[index]!;
+      if (name === "timestampMs") return (row) => BigInt(Math.trunc(rejects[row]!.timestampMs));
+      return (row) => rejects[row]![name];
+    },
+  };
+}
 
 /**
  * Appends rows column by column straight into DuckDB's vectors, several times as fast as value by value through the
  * appender. Yields between chunks, so that the caller can give others a turn of the event loop.
  */
-export function* appendRows(
-  appender: DuckDBAppender,
-  columns: readonly StoredColumn[],
-  rows: readonly DecodedRecord[],
-): Generator<void> {
-  const types = columns.map((column) => column.type);
-  for (let start = 0; start < rows.length; start += CHUNK_ROWS) {
-    const count = Math.min(CHUNK_ROWS, rows.length - start);
-    const chunk = DuckDBDataChunk.create(types, count);
-    fill(chunk, 0, count, (row) => rows[start + row]!.partition);
-    fill(chunk, 1, count, (row) => rows[start + row]!.offset);
-    fill(chunk, 2, count, (row) => rows[start + row]!.tombstone);
-    for (let column = 3; column < columns.length; column++) {
-      fill(chunk, column, count, (row) => rows[start + row]!.values[column - 3]!);
+export function* appendRows(appender: DuckDBAppender, rows: AppendedRows): Generator<void> {
+  for (let start = 0; start < rows.count; start += CHUNK_ROWS) {
+    const count = Math.min(CHUNK_ROWS, rows.count - start);
+    const chunk = DuckDBDataChunk.create(rows.types, count);
+    for (let column = 0; column < rows.types.length; column++) {
+      fill(chunk.getColumnVector(column), rows.column(column), start, count);
     }
     appender.appendDataChunk(chunk);
     yield;
   }
 }
 
-function fill(chunk: DuckDBDataChunk, column: number, count: number, valueAt: (row: number) => StoreValue): void {
-  const vector = chunk.getColumnVector(column);
+function fill(vector: DuckDBVector, valueAt: (row: number) => StoreValue, start: number, count: number): void {
   const set = setter(vector);
-  for (let row = 0; row < count; row++) {
-    const value = valueAt(row);
-    if (value === null) vector.setItem(row, null);
-    else set(row, value);
+  for (let i = 0; i < count; i++) {
+    const value = valueAt(start + i);
+    if (value === null) vector.setItem(i, null);
+    else set(i, value);
   }
   vector.flush();
 }

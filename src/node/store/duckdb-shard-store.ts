@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import { blobValue, type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { Fault } from "../../fault/fault.ts";
 import { type Cut, cutOf } from "../../mesh/cut.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
 import { crashPoint } from "../../process/crash-point.ts";
 import { nextTurn } from "../next-turn.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
-import { appendRows } from "./append-rows.ts";
+import { type AppendedRows, appendRows, recordRows, rejectRows } from "./append-rows.ts";
 import { createSchema, literal, storedColumns } from "./duckdb-schema.ts";
 import { segmentContent } from "./segment-content.ts";
 import { describeSegment, segmentSelect } from "./segment-sql.ts";
@@ -139,27 +139,12 @@ export class DuckDbShardStore implements ShardStore {
   }
 
   async #insert(writer: DuckDBConnection, batch: IngestBatch): Promise<void> {
-    for (const [name, rows] of Map.groupBy(batch.rows, (row) => row.table)) {
-      const appender = await writer.createAppender(name, "rows");
-      try {
-        for (const _ of appendRows(appender, storedColumns(this.#table(name)), rows)) await nextTurn();
-      } finally {
-        appender.closeSync();
-      }
+    for (const [name, records] of Map.groupBy(batch.rows, (row) => row.table)) {
+      await append(writer, "rows", name, recordRows(storedColumns(this.#table(name)), records));
     }
+    await append(writer, "meta", "rejects", rejectRows(batch.rejects));
     crashPoint("ingest-rows-appended");
     const { topic, topicId, partition, from, to } = batch;
-    for (const reject of batch.rejects) {
-      await writer.run("INSERT INTO meta.rejects VALUES ($1, $2, $3, $4, $5, $6, $7)", [
-        topic,
-        partition,
-        reject.offset,
-        BigInt(Math.trunc(reject.timestampMs)),
-        reject.reason,
-        reject.key && blobValue(reject.key),
-        reject.value && blobValue(reject.value),
-      ]);
-    }
     await writer.run("INSERT INTO meta.positions VALUES ($1, $2, $3, $4, $5)", [topic, topicId, partition, from, to]);
     crashPoint("ingest-position-inserted");
   }
@@ -236,6 +221,16 @@ async function openDatabase(path: string, tables: readonly TableSpec[], options:
   } catch (error) {
     instance?.closeSync();
     throw storeFault(error, `open ${path}`);
+  }
+}
+
+async function append(writer: DuckDBConnection, schema: string, table: string, rows: AppendedRows): Promise<void> {
+  if (rows.count === 0) return;
+  const appender = await writer.createAppender(table, schema);
+  try {
+    for (const _ of appendRows(appender, rows)) await nextTurn();
+  } finally {
+    appender.closeSync();
   }
 }
 

@@ -142,7 +142,8 @@ function messageOf(name: string, fields: readonly FieldSource[], source: Service
 
 function typeOf(name: string, source: ServiceSource) {
   const scalar = FieldDescriptorProto_Type[name.toUpperCase() as keyof typeof FieldDescriptorProto_Type];
-  if (scalar !== undefined) return { type: scalar };
+  // Messages begin with a capital: `Group` is not the ancient wire type.
+  if (scalar !== undefined && name === name.toLowerCase()) return { type: scalar };
   const isEnum = source.enums !== undefined && name in source.enums;
   return {
     type: isEnum ? FieldDescriptorProto_Type.ENUM : FieldDescriptorProto_Type.MESSAGE,

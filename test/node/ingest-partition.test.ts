@@ -67,7 +67,7 @@ test("a store that fails for a while loses nothing and applies nothing twice", a
     { id: "store-failed", committed: true },
   );
   const status = await ingestAll(store, complete);
-  expect(store.offsets).toEqual(everyOffset);
+  expect([...store.offsets].sort((a, b) => Number(a - b))).toEqual(everyOffset);
   expect(status.alarm).toBe("");
   expect(status.rejected).toBe(10n);
 });

@@ -45,15 +45,20 @@ const FINAL: ReadonlySet<FaultId> = new Set([
 export async function ingestPartition(ingest: PartitionIngest, signal: AbortSignal): Promise<void> {
   const { topic, partition, store, watcher } = ingest;
   let failures = 0;
+  /** Given to the store, and not known to be committed. */
+  let pending: IngestBatch | undefined;
   while (!signal.aborted) {
     try {
       const start = await startOf(ingest);
-      watcher.committed(start, undefined);
+      watcher.committed(start, pending?.to === start.position ? pending : undefined);
+      pending = undefined;
       let from = start.position;
       for (;;) {
         signal.throwIfAborted();
         const batch = await readBatch({ ...ingest, topicId: start.topicId }, from, signal);
+        pending = batch;
         if (batch.to > batch.from) await commit(ingest, batch);
+        pending = undefined;
         from = batch.to;
         if (failures > 0) watcher.troubled(topic, partition, undefined);
         failures = 0;

@@ -143,6 +143,28 @@ describe("scan", () => {
     });
   });
 
+  test("runs beside another scan, and one that is broken off does no harm", () => {
+    const table: FixtureTable = {
+      name: "t",
+      columns: [
+        { name: "s", type: "STRING" },
+        { name: "n", type: "INT64" },
+      ],
+      segments: ["SELECT 'v' || i % 3 AS s, i AS n FROM range(50000) r(i)"],
+    };
+    return loading([table], async (snapshot) => {
+      const sums = async () =>
+        (await rowsOf(snapshot, "t", ["s", "n"])).reduce((sum, row) => sum + (row[1] as bigint), 0n);
+      const brokenOff = async () => {
+        for await (const batch of snapshot.scan("t", ["s", "n"])) return BigInt(batch.rows);
+        return 0n;
+      };
+      const [one, first, other] = await Promise.all([sums(), brokenOff(), sums()]);
+      expect(first).toBeGreaterThan(0n);
+      expect([one, other]).toEqual([1249975000n, 1249975000n]);
+    });
+  });
+
   test("of an empty table gives no batch; tables and columns that are not there are named", () =>
     loading([{ ...EVERY_TYPE, segments: [] }], async (snapshot) => {
       expect(await rowsOf(snapshot, "every", ["int32"])).toEqual([]);
@@ -159,6 +181,8 @@ describe("scan", () => {
     };
     const look = (snapshot: SnapshotReader) => rowsOf(snapshot, "t", ["n"]).then(() => {});
     await expect(loading([table], look)).rejects.toMatchObject({ id: "data-corrupt" });
+    const short = { ...table, segments: ["SELECT 1::BIGINT AS n"], rows: 2n };
+    await expect(loading([short], look)).rejects.toThrow("the segments hold 1 rows, the manifest says 2");
     const unfit = { ...table, segments: ["SELECT 'x' AS n"] };
     await expect(loading([unfit], look)).rejects.toMatchObject({ id: "data-corrupt" });
   });

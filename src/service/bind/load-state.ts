@@ -9,15 +9,15 @@ import type { LoadedState } from "./binder.ts";
 /** Verify, open, `load`: from a bind request's files to a state. */
 export function loadState<S extends DescService, State>(
   definition: ServiceDefinition<S, State>,
-  database: LoadDatabaseOptions,
+  options: LoadDatabaseOptions,
   files: ShardFiles,
 ): Promise<LoadedState<State>> {
   const facts = { service: definition.service.typeName, snapshot: files.snapshot, shard: files.shard };
   return step("service", "load", facts, async (event) => {
     const shard = await verifyShard(files);
-    return withLoadDatabase(database, async (connection) => {
+    return withLoadDatabase(options, async (database) => {
       const before = usedBytes();
-      const state = await definition.load(parquetSnapshot(shard, connection));
+      const state = await definition.load(parquetSnapshot(shard, database));
       // Without the author's own estimate: what the heap and the typed arrays grew by. Garbage is counted too, so it
       // errs towards too much.
       const memoryBytes = definition.memoryBytes?.(state) ?? Math.max(0, usedBytes() - before);

@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { DuckDBInstance } from "@duckdb/node-api";
 
 export interface LoadDatabaseOptions {
   readonly memoryBytes: number;
@@ -15,16 +15,11 @@ export interface LoadDatabaseOptions {
  */
 export async function withLoadDatabase<T>(
   options: LoadDatabaseOptions,
-  work: (connection: DuckDBConnection) => Promise<T>,
+  work: (database: DuckDBInstance) => Promise<T>,
 ): Promise<T> {
   const database = await DuckDBInstance.create(":memory:", settings(options));
   try {
-    const connection = await database.connect();
-    try {
-      return await work(connection);
-    } finally {
-      connection.closeSync();
-    }
+    return await work(database);
   } finally {
     database.closeSync();
   }

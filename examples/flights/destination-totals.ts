@@ -1,4 +1,4 @@
-import { nextTurn, ROWS_PER_SLICE } from "../../src/service/sliced.ts";
+import { sliced } from "../../src/service/sliced.ts";
 import type { FlightColumns } from "./flight-columns.ts";
 
 /** Totals of one destination; what one call of `TopDestinations` sends for it, but for the name. */
@@ -20,8 +20,7 @@ export async function destinationTotals(
   // As in summarizeFlights: doubles within a slice, bigints beyond.
   const totals = names.map(() => 0n);
   const sliceTotal = new Float64Array(names.length);
-  for (let from = 0; from < flights.rows; from += ROWS_PER_SLICE) {
-    const to = Math.min(flights.rows, from + ROWS_PER_SLICE);
+  await sliced(flights.rows, undefined, (from, to) => {
     for (let row = from; row < to; row++) {
       const code = flights.destination[row] as number;
       const minutes = flights.delay[row] as number;
@@ -29,11 +28,11 @@ export async function destinationTotals(
       if (minutes >= delayedFrom) delayed[code] = (delayed[code] as number) + 1;
       sliceTotal[code] = (sliceTotal[code] as number) + minutes;
     }
-    for (let code = 0; code < names.length; code++)
+    for (let code = 0; code < names.length; code++) {
       totals[code] = (totals[code] as bigint) + BigInt(sliceTotal[code] as number);
+    }
     sliceTotal.fill(0);
-    await nextTurn();
-  }
+  });
   return names.map((destination, code) => ({
     destination,
     flights: BigInt(count[code] as number),

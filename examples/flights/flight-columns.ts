@@ -2,6 +2,7 @@ import { Fault } from "../../src/fault/fault.ts";
 import { optionalColumn, requiredColumn } from "../../src/service/load/column.ts";
 import type { ColumnBatch, SnapshotReader } from "../../src/service/load/snapshot-reader.ts";
 import { StringCodes } from "../../src/service/load/string-codes.ts";
+import { sliced } from "../../src/service/sliced.ts";
 
 /**
  * One shard's flights as columns, sorted by time, origin, destination, delay and distance: a time range is then a range
@@ -57,7 +58,7 @@ export async function loadFlights(snapshot: SnapshotReader): Promise<FlightColum
     copyIntegers(batch, 4, "distance", distance, row);
     row += batch.rows;
   }
-  const byOrigin = rowsByCode(origin, origins.strings.length);
+  const byOrigin = await rowsByCode(origin, origins.strings.length);
   const days = daysOf(time);
   return { rows, time, origin, destination, delay, distance, origins, destinations, byOrigin, days };
 }
@@ -101,18 +102,25 @@ function copyIntegers(batch: ColumnBatch, index: number, name: string, into: Int
 }
 
 /** A counting sort by code, which keeps the order of rows. */
-function rowsByCode(codes: Uint32Array, distinct: number): RowsByCode {
+async function rowsByCode(codes: Uint32Array, distinct: number): Promise<RowsByCode> {
   const start = new Uint32Array(distinct + 1);
-  for (const code of codes) start[code + 1] = (start[code + 1] as number) + 1;
+  await sliced(codes.length, undefined, (from, to) => {
+    for (let row = from; row < to; row++) {
+      const after = (codes[row] as number) + 1;
+      start[after] = (start[after] as number) + 1;
+    }
+  });
   for (let code = 0; code < distinct; code++) start[code + 1] = (start[code + 1] as number) + (start[code] as number);
   const next = start.slice();
   const rows = new Uint32Array(codes.length);
-  for (let row = 0; row < codes.length; row++) {
-    const code = codes[row] as number;
-    const place = next[code] as number;
-    rows[place] = row;
-    next[code] = place + 1;
-  }
+  await sliced(codes.length, undefined, (from, to) => {
+    for (let row = from; row < to; row++) {
+      const code = codes[row] as number;
+      const place = next[code] as number;
+      rows[place] = row;
+      next[code] = place + 1;
+    }
+  });
   return { start, rows };
 }
 

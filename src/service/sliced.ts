@@ -6,12 +6,12 @@
  *       for (let row = from; row < to; row++) total += state.delay[row]!;
  *     });
  *
- * The default is a fraction of a millisecond for a loop of a few nanoseconds a row; give `rowsPerSlice` where a row
+ * `load` has no signal and passes undefined. The default is a fraction of a millisecond for a loop of a few nanoseconds a row; give `rowsPerSlice` where a row
  * costs more, so that a slice stays below 2 ms.
  */
 export async function sliced(
   rows: number,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
   body: (from: number, to: number) => void,
   rowsPerSlice = ROWS_PER_SLICE,
 ): Promise<void> {

@@ -3,8 +3,9 @@ import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { type Cut, cutOf, cutText, positionIn } from "../mesh/cut.ts";
 import type { Archive, ArchiveKey } from "./archive/archive.ts";
-import { archiveShard, manifestText } from "./archive/archive-shard.ts";
+import { archiveShard } from "./archive/archive-shard.ts";
 import { repairSegments, restoreSnapshot } from "./archive/restore-snapshot.ts";
+import { type FrozenShard, manifestText } from "./frozen-shard.ts";
 import { type Holding, holdingsOf } from "./holdings.ts";
 import { INGEST_LIMITS } from "./ingest/ingest-limits.ts";
 import { ingestPartition } from "./ingest/ingest-partition.ts";
@@ -14,7 +15,7 @@ import { type NodeConfig, STORE_LIMITS } from "./node-config.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { freezeShard } from "./snapshot/freeze-shard.ts";
 import { cutFromWire, sameCut } from "./snapshot/manifest-cut.ts";
-import { type FrozenShard, ShardDirectory } from "./snapshot/shard-directory.ts";
+import { ShardDirectory } from "./snapshot/shard-directory.ts";
 import { DuckDbShardStore } from "./store/duckdb-shard-store.ts";
 import type { ShardStore } from "./store/shard-store.ts";
 
@@ -111,7 +112,7 @@ export class HostedShard {
           `freeze shard ${this.shard} as "${snapshot}" at ${cutText(cut)}: it is frozen at ${cutText(at)}`,
         );
       }
-      await archiveShard(this.#archive, this.#key(snapshot), frozen, this.#directory, manifestText(frozen));
+      await archiveShard(this.#archive, this.#key(snapshot), frozen, this.#directory);
       this.#frozen.set(snapshot, frozen);
       this.#damaged.delete(snapshot);
       return frozen;
@@ -128,7 +129,7 @@ export class HostedShard {
   /** What this node archived before it lost its disk; made anew from the log when the archive is no good either. */
   async #restore(snapshot: string): Promise<FrozenShard | undefined> {
     try {
-      return await restoreSnapshot(this.#archive, this.#key(snapshot), this.#directory, manifestText);
+      return await restoreSnapshot(this.#archive, this.#key(snapshot), this.#directory);
     } catch (error) {
       if (error instanceof Fault && error.id === "data-corrupt") return undefined;
       throw error;
@@ -150,7 +151,7 @@ export class HostedShard {
       await repairSegments(this.#archive, this.#directory, frozen, "content");
       const onDisk = await this.#directory.readManifest(snapshot).catch(() => undefined);
       if (onDisk?.manifestSha256 !== frozen.manifestSha256) {
-        await this.#directory.writeManifest(snapshot, manifestText(frozen));
+        await this.#directory.writeManifest(snapshot, manifestText(frozen.manifest));
       }
       return { directory: this.#directory.path, frozen };
     });
@@ -223,8 +224,7 @@ async function loadSnapshots(
   for (const snapshot of await directory.snapshots()) {
     const key = { shard, snapshot, node: config.node };
     try {
-      const found =
-        (await readOwn(config, directory, key)) ?? (await restoreSnapshot(archive, key, directory, manifestText));
+      const found = (await readOwn(config, directory, key)) ?? (await restoreSnapshot(archive, key, directory));
       // A directory without manifest is a freeze that did not come to its end.
       if (found === undefined) await directory.removeSnapshot(snapshot);
       else {

@@ -1,4 +1,4 @@
-import type { FrozenShard } from "../snapshot/shard-directory.ts";
+import type { FrozenShard } from "../frozen-shard.ts";
 
 /** Names one replica's manifest in the archive. */
 export interface ArchiveKey {

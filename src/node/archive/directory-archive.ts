@@ -12,7 +12,7 @@ import {
   writeDurableFile,
 } from "../../process/durable-write.ts";
 import { sha256OfFile } from "../../process/file-digest.ts";
-import { type FrozenShard, parseManifest, segmentsOf } from "../snapshot/shard-directory.ts";
+import { type FrozenShard, parseManifest, segmentsOf } from "../frozen-shard.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 
 const MANIFEST = ".manifest.json";

@@ -1,6 +1,7 @@
 import { Fault } from "../../fault/fault.ts";
 import type { Segment } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-import { type FrozenShard, type ShardDirectory, segmentsOf } from "../snapshot/shard-directory.ts";
+import { type FrozenShard, manifestText, segmentsOf } from "../frozen-shard.ts";
+import type { ShardDirectory } from "../snapshot/shard-directory.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 
 /** How far a local segment is trusted: by its size, or by every byte. */
@@ -14,12 +15,11 @@ export async function restoreSnapshot(
   archive: Archive,
   key: ArchiveKey,
   directory: ShardDirectory,
-  manifestText: (frozen: FrozenShard) => string,
 ): Promise<FrozenShard | undefined> {
   const frozen = await archive.readManifest(key);
   if (frozen === undefined) return undefined;
   await repairSegments(archive, directory, frozen, "content");
-  await directory.writeManifest(key.snapshot, manifestText(frozen));
+  await directory.writeManifest(key.snapshot, manifestText(frozen.manifest));
   return frozen;
 }
 

@@ -1,9 +1,8 @@
 import { rm } from "node:fs/promises";
-import { create, toJsonString } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { Fault } from "../../fault/fault.ts";
 import { type Cut, cutOf, cutText, positionIn } from "../../mesh/cut.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
-import { sha256Of } from "../../process/file-digest.ts";
 import {
   type Segment,
   SegmentSchema,
@@ -12,11 +11,12 @@ import {
   type TableManifest,
   TableManifestSchema,
 } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { type FrozenShard, frozenShard, manifestText } from "../frozen-shard.ts";
 import type { ShardStore } from "../store/shard-store.ts";
 import { combineStatistics } from "./column-statistics.ts";
 import { cutFromWire, sameCut, wireCut } from "./manifest-cut.ts";
 import { longestChain } from "./segment-chain.ts";
-import type { FrozenShard, ShardDirectory } from "./shard-directory.ts";
+import type { ShardDirectory } from "./shard-directory.ts";
 import { addDigests, stateDigest } from "./state-digest.ts";
 
 /** A longer chain is written anew as one segment, so that a service need not open thousands of files. */
@@ -54,9 +54,8 @@ export async function freezeShard(request: FreezeRequest): Promise<FrozenShard> 
     stateDigest: stateDigest(tables),
     rejected: await store.rejectedBelow(cut),
   });
-  const text = toJsonString(ShardManifestSchema, manifest, { prettySpaces: 2 });
-  await directory.writeManifest(snapshot, text);
-  return { manifest, manifestSha256: sha256Of(text) };
+  await directory.writeManifest(snapshot, manifestText(manifest));
+  return frozenShard(manifest);
 }
 
 async function checkCut({ shard, snapshot, cut, store }: FreezeRequest): Promise<void> {

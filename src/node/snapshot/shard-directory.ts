@@ -1,6 +1,5 @@
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { fromJsonString } from "@bufbuild/protobuf";
 import { Fault } from "../../fault/fault.ts";
 import { crashPoint } from "../../process/crash-point.ts";
 import {
@@ -12,14 +11,9 @@ import {
   temporaryName,
   writeDurableFile,
 } from "../../process/durable-write.ts";
-import { sha256Of, sha256OfFile } from "../../process/file-digest.ts";
-import { type Segment, type ShardManifest, ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-
-/** A manifest with the digest of its file, which is what others name it by. */
-export interface FrozenShard {
-  readonly manifest: ShardManifest;
-  readonly manifestSha256: string;
-}
+import { sha256OfFile } from "../../process/file-digest.ts";
+import type { Segment, ShardManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { type FrozenShard, parseManifest, segmentsOf } from "../frozen-shard.ts";
 
 /**
  * The directory of one shard on one node; services read it, so its layout is a contract:
@@ -137,19 +131,6 @@ export class ShardDirectory {
       if (!named.has(name)) await rm(join(directory, name), { force: true });
     }
   }
-}
-
-export function parseManifest(text: string, path: string): FrozenShard {
-  try {
-    return { manifest: fromJsonString(ShardManifestSchema, text), manifestSha256: sha256Of(text) };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Fault("data-corrupt", `read manifest ${path}: ${reason}`, {}, error);
-  }
-}
-
-export function segmentsOf(manifest: ShardManifest): Segment[] {
-  return manifest.tables.flatMap((table) => table.segments);
 }
 
 async function removeTemporary(directory: string): Promise<void> {

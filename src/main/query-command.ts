@@ -65,7 +65,7 @@ async function query(snapshot: string, call: CallText, request: string, options:
     for await (const line of lines) {
       if (line.kind === "end") tellMissing(line.completeness);
       else if (options.output === "table") messages.push(line.json);
-      else await write(`${line.text}\n`);
+      else await write(`${line.text.trimEnd()}\n`);
     }
     if (options.output === "table") await write(answerText(messages));
   } finally {

@@ -1,6 +1,10 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
-import { type ControlledSnapshot, ControlledSnapshotSchema } from "../wire/generated/skynetes/v1/control_pb.ts";
+import {
+  type ControlledSnapshot,
+  ControlledSnapshotSchema,
+  SnapshotPhase,
+} from "../wire/generated/skynetes/v1/control_pb.ts";
 import { phaseName } from "./control-client.ts";
 import { tableText } from "./print-table.ts";
 
@@ -26,6 +30,7 @@ export function snapshotListText(snapshots: readonly ControlledSnapshot[]): stri
 }
 
 export function snapshotText(snapshot: ControlledSnapshot): string {
+  if (snapshot.phase === SnapshotPhase.RETIRED) return `id     ${snapshot.id}\nphase  retired\n`;
   const lines: [string, string][] = [
     ["id", snapshot.id],
     ["phase", phaseName(snapshot.phase)],

@@ -2,7 +2,7 @@
  * The life of a long-lived process: start parts, run, and at a signal close them in reverse order.
  *
  *   SIGINT / SIGTERM        orderly stop, exit code 0
- *   a second one            exit at once, 130
+ *   a second one, later     exit at once, 130
  *   stdin at its end        orderly stop, when a supervisor holds the other end: so no child outlives a killed parent
  *   a part that hangs       exit 1 after the grace, naming the part
  *
@@ -12,6 +12,12 @@
 import type { Clock } from "./clock.ts";
 import { EXIT_CODE } from "./exit-code.ts";
 import type { LineLog } from "./log-line.ts";
+
+/**
+ * One Ctrl-C may come as two signals within milliseconds, from the terminal and from npm; a person takes longer to ask
+ * again.
+ */
+const SAME_REQUEST_MS = 500;
 
 /** Set in the environment of a child whose stdin is a pipe to its supervisor. */
 export const SUPERVISED_VARIABLE = "SKYNETES_SUPERVISED";
@@ -50,17 +56,20 @@ export async function runUntilSignal(
   const { events, log } = options;
   const stop = new AbortController();
   const parts: { name: string; close: () => Promise<void> | void }[] = [];
+  let stopAskedAt = 0;
   let failure: { readonly error: unknown } | undefined;
 
   const requestStop = (why: string) => {
     if (stop.signal.aborted) return;
+    stopAskedAt = options.clock.monotonic();
     log.line("info", `stopping: ${why}`);
     stop.abort(new DOMException(why, "AbortError"));
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     events.onSignal(name, () => {
       if (name === "SIGINT" && events.supervised) return;
-      if (stop.signal.aborted) events.exit(EXIT_CODE.interrupted);
+      const isAskedAgain = stop.signal.aborted && options.clock.monotonic() - stopAskedAt >= SAME_REQUEST_MS;
+      if (isAskedAgain) events.exit(EXIT_CODE.interrupted);
       requestStop(name);
     });
   }

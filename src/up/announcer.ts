@@ -1,4 +1,8 @@
-import type { MeshPlan, PlannedPhase } from "../lifecycle/mesh-plan.ts";
+import { meshFacts } from "../lifecycle/mesh-facts.ts";
+import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
+import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
+import { isReady } from "../lifecycle/route-tuple.ts";
+import type { Manifest } from "../manifest/manifest.ts";
 import type { ActionFailure } from "./action-runner.ts";
 import { GATEWAY } from "./child-specs.ts";
 import type { ControlStore } from "./control-store.ts";
@@ -7,6 +11,7 @@ import type { MeshChildren } from "./mesh-children.ts";
 
 export interface AnnouncerParts {
   readonly config: {
+    readonly manifest: Manifest;
     readonly onServing: (endpoints: Endpoints, waiting: readonly string[]) => void;
   };
   readonly store: ControlStore;
@@ -41,10 +46,10 @@ export class Announcer {
   }
 
   /**
-   * Serving means: each snapshot of the manifest serves, or waits for records that are not in the log yet, which may
-   * take for ever.
+   * Serving means: each snapshot of the manifest is in the table that the gateway has, and bound on every shard; or it
+   * waits for records that are not in the log yet, which may take for ever.
    */
-  served(plan: MeshPlan, failures: readonly ActionFailure[]): void {
+  served(plan: MeshPlan, observed: ObservedMesh, failures: readonly ActionFailure[]): void {
     const endpoints = this.addresses();
     if (this.#served || endpoints === undefined) return;
     const waiting = failures.flatMap(({ snapshot, fault }) =>
@@ -52,17 +57,26 @@ export class Announcer {
     );
     const { fromManifest } = this.#parts.store.state;
     const wanted = plan.phases.filter(({ snapshot }) => Object.hasOwn(fromManifest, snapshot));
-    if (!wanted.every((planned) => isSettled(planned, waiting))) return;
+    const isSettled = ({ snapshot, phase }: MeshPlan["phases"][number]) =>
+      phase === "Retiring" ||
+      (phase === "Cutting" && waiting.includes(snapshot)) ||
+      (phase === "Serving" && this.#isBound(observed, snapshot));
+    const { table, gateways } = observed;
+    const isApplied = table === undefined || gateways.every(({ status }) => status?.epoch === table.epoch);
+    if (!isApplied || !wanted.every(isSettled)) return;
     this.#served = true;
     this.#parts.config.onServing(endpoints, waiting);
+  }
+
+  /** After a restart the table is there before the services have their snapshots again. */
+  #isBound(observed: ObservedMesh, snapshot: string): boolean {
+    const facts = meshFacts(this.#parts.config.manifest, observed);
+    const record = facts.record(snapshot);
+    return record?.bindings.every(({ version }) => isReady(facts, record, version)) === true;
   }
 
   close(): void {
     this.#closed = true;
     removeEndpoints(this.#parts.file);
   }
-}
-
-function isSettled({ snapshot, phase }: PlannedPhase, waiting: readonly string[]): boolean {
-  return phase === "Serving" || phase === "Retiring" || (phase === "Cutting" && waiting.includes(snapshot));
 }

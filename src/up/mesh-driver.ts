@@ -8,6 +8,7 @@
  */
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
+import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
 import { planMesh } from "../lifecycle/plan-mesh.ts";
 import { sleep } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
@@ -20,7 +21,7 @@ import { observeMesh } from "./observe-mesh.ts";
 export interface DriverOptions {
   readonly parts: ActionParts;
   readonly report: LineLog;
-  readonly onPlan: (plan: MeshPlan, failures: readonly ActionFailure[]) => void;
+  readonly onPlan: (plan: MeshPlan, observed: ObservedMesh, failures: readonly ActionFailure[]) => void;
 }
 
 /** Events wake the loop at once; the poll finds what makes no event: positions, drained queries, the schedule. */
@@ -102,7 +103,7 @@ export class MeshDriver {
     this.#plan = plan;
     this.#runner.start(plan.actions);
     this.#tellPhases(plan);
-    onPlan(plan, this.#runner.failures());
+    onPlan(plan, observed, this.#runner.failures());
     return plan.actions.length === 0 && !this.#runner.busy;
   }
 

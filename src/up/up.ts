@@ -139,7 +139,11 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     const announce = new Announcer({ config, store, children, controlAddress, file: directory.endpointsFile });
     announcer = announce;
     opened.push(() => announce.close());
-    driver = new MeshDriver({ parts, report, onPlan: (plan, failures) => announce.served(plan, failures) });
+    driver = new MeshDriver({
+      parts,
+      report,
+      onPlan: (plan, observed, failures) => announce.served(plan, observed, failures),
+    });
     const running = driver;
     opened.push(() => running.stop());
 

@@ -28,7 +28,6 @@ import { QueryRegister } from "./query-register.ts";
 import type { QueryIntent } from "./receive/query-intent.ts";
 import { decodeRequest } from "./receive/request-message.ts";
 import { entityTag } from "./reply/entity-tag.ts";
-import { requestWindow } from "./request-window.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
 import type { RoutingState } from "./resolve/routing-state.ts";
 import { askShard, openShardStream, type ShardAsker, type ShardQuestion } from "./scatter/ask-shard.ts";
@@ -218,7 +217,7 @@ export class Gateway {
         const startedAt = this.#parts.clock.monotonic();
         const streams = await this.#openStreams(open);
         query.timings.set("scatter", this.#parts.clock.monotonic() - startedAt);
-        const rows = mergeSortedRows(plan, streams, requestWindow(plan, query.request));
+        const rows = mergeSortedRows(plan, streams, query.request);
         const { promise, resolve: finish, reject: fail } = Promise.withResolvers<void>();
         resolve({
           messages: untilStopped(rows, open, finish, fail),

@@ -91,8 +91,9 @@ export class GrpcDoor {
     for (const name of ["", ...this.#services]) this.#health.setStatus(name, "NOT_SERVING");
   }
 
-  close(): void {
-    this.server.forceShutdown();
+  /** Resolves when every call has ended. */
+  close(): Promise<void> {
+    return new Promise((done) => this.server.tryShutdown(() => done()));
   }
 
   #register(method: RawMethod): void {

@@ -17,6 +17,8 @@ import { TableKeeper } from "./table-keeper.ts";
 const ADMIN_MESSAGE_MAX = 64 * 1024 * 1024;
 /** How often the closing gateway looks whether the last query has ended. */
 const DRAIN_LOOK_MS = 20;
+/** Last replies may take so long to be written when the gateway closes. */
+const FLUSH_MS = 250;
 
 /**
  * A gateway that listens. It answers `not-ready` until a table is applied over its admin port.
@@ -70,10 +72,17 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
   );
 
   const stop = async () => {
-    grpc.close();
-    admin.forceShutdown();
+    // What was answered last is still on its way out; a client that does not read it is not waited for.
+    const gently = Promise.all([
+      http.close(),
+      grpc.close(),
+      new Promise<void>((done) => admin.tryShutdown(() => done())),
+    ]);
+    await Promise.race([gently, sleep(clock, FLUSH_MS)]);
     http.server.closeAllConnections();
-    await http.close();
+    grpc.server.forceShutdown();
+    admin.forceShutdown();
+    await gently;
     transport.close();
   };
   try {

@@ -40,7 +40,7 @@ export interface TelemetryConfig {
    * no spans are made. SKYNETES_TRACE_RATIO: share of traces begun here that are sampled, 1 unless set.
    */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Gets the spans instead of OTLP, at once. */
+  /** Gets the spans instead of OTLP. */
   readonly spanExporter?: SpanExporter;
 }
 
@@ -118,7 +118,7 @@ function tracerProvider(
     resource,
     // The caller's decision holds, so that a trace is whole or not there.
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(Number.isFinite(ratio) ? ratio : 1) }),
-    spanProcessors: [new BatchSpanProcessor(exporter, { maxQueueSize: SPAN_QUEUE_MAX })],
+    spanProcessors: [new BatchSpanProcessor({ exporter, maxQueueSize: SPAN_QUEUE_MAX })],
   });
 }
 

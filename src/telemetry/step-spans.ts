@@ -23,7 +23,7 @@ const KINDS: Readonly<Record<string, SpanKind>> = {
  */
 export class StepSpans {
   readonly #tracer: Tracer;
-  readonly #running = new AsyncLocalStorage<Span>();
+  readonly #running = new AsyncLocalStorage<StepEvent>();
   readonly #spans = new WeakMap<StepEvent, Span>();
 
   constructor(tracer: Tracer) {
@@ -32,7 +32,10 @@ export class StepSpans {
 
   /** Begins to follow the steps; returns what ends it. */
   follow(): () => void {
-    stepChannel.start.bindStore(this.#running, (event) => this.#begin(event));
+    stepChannel.start.bindStore(this.#running, (event) => {
+      this.#spans.set(event, this.#begin(event));
+      return event;
+    });
     const settle = (event: StepEvent) => this.#end(event);
     const settleThrown = (event: StepEvent) => {
       // `end` comes when the step's function has returned; only one that threw at once is over by then.
@@ -48,13 +51,13 @@ export class StepSpans {
 
   /** W3C trace context of the step that runs now. */
   traceparent(): string | undefined {
-    const context = this.#running.getStore()?.spanContext();
+    const context = this.#spanOf(this.#running.getStore())?.spanContext();
     if (context === undefined) return undefined;
     return `00-${context.traceId}-${context.spanId}-${context.traceFlags.toString(16).padStart(2, "0")}`;
   }
 
   #begin(event: StepEvent): Span {
-    const parent = event.parent === undefined ? this.#running.getStore() : this.#spans.get(event.parent);
+    const parent = this.#spanOf(event.parent ?? this.#running.getStore());
     const remote = parent === undefined ? remoteContext(event.facts.traceparent) : undefined;
     const context =
       parent !== undefined
@@ -63,15 +66,17 @@ export class StepSpans {
           ? trace.setSpanContext(ROOT_CONTEXT, remote)
           : ROOT_CONTEXT;
     const name = `${event.way} ${event.step}`;
-    const span = this.#tracer.startSpan(name, { kind: KINDS[name] ?? SpanKind.INTERNAL }, context);
-    this.#spans.set(event, span);
-    return span;
+    return this.#tracer.startSpan(name, { kind: KINDS[name] ?? SpanKind.INTERNAL }, context);
+  }
+
+  #spanOf(event: StepEvent | undefined): Span | undefined {
+    return event === undefined ? undefined : this.#spans.get(event);
   }
 
   #end(event: StepEvent): void {
     const span = this.#spans.get(event);
     if (span === undefined) return;
-    this.#spans.delete(event);
+    if (!span.isRecording()) return;
     // Facts are read at the end: a step adds to them while it runs.
     for (const [name, value] of Object.entries(event.facts)) {
       if (name !== "traceparent") span.setAttribute(`skynetes.${name}`, value);

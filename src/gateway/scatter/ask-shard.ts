@@ -60,8 +60,8 @@ async function withRetry<R extends { readonly stamp: Stamp | undefined }>(
   const { clock, load } = asker;
   let failed: PlacementEndpoint | undefined;
   for (let attempt = 1; ; attempt++) {
-    const replica = chooseReplica(question.replicas, load, load.nextTurn(), failed);
     const shard = question.expected.shard;
+    const replica = chooseReplica(question.replicas, load, load.nextTurn(shard), failed);
     if (replica === undefined)
       throw new Fault("shard-unavailable", `ask shard ${shard}: it has no placement`, { shard });
     try {

@@ -3,12 +3,13 @@ import type { PlacementEndpoint } from "../resolve/routing-state.ts";
 /** Calls under way by address: the only thing that is known of a replica before it is asked. */
 export class ReplicaLoad {
   readonly #inFlight = new Map<string, number>();
-  #turn = 0;
+  readonly #turns = new Map<number, number>();
 
-  /** Grows with every choice, so that equal replicas take turns. */
-  nextTurn(): number {
-    this.#turn = (this.#turn + 1) % 0x7fffffff;
-    return this.#turn;
+  /** Grows with every choice for the shard (a common count would move in step with the shards), so replicas take turns. */
+  nextTurn(shard: number): number {
+    const turn = ((this.#turns.get(shard) ?? 0) + 1) % 0x7fffffff;
+    this.#turns.set(shard, turn);
+    return turn;
   }
 
   of(endpoint: PlacementEndpoint): number {

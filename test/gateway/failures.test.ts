@@ -1,0 +1,255 @@
+import { request as undici } from "undici";
+import { afterEach, describe, expect, test } from "vitest";
+import type { Stamp } from "../../src/mesh/stamp.ts";
+import { type HttpReply, type MeshOptions, type ScriptedMesh, SERVICE, scriptedMesh, V1 } from "./scripted-mesh.ts";
+
+let mesh: ScriptedMesh;
+afterEach(() => mesh.close());
+const start = async (options?: MeshOptions) => {
+  mesh = await scriptedMesh(options);
+};
+const problem = (reply: HttpReply) => [reply.status, reply.json.type.replace("https://skynetes.io/problems/", "")];
+const UNAVAILABLE = () => ({ code: 14, details: "down on purpose" });
+const forEver = () => new Promise<void>(() => undefined);
+
+describe("stamps: a partial of another state is never merged", () => {
+  const wrong: [string, (right: Stamp) => Stamp | undefined][] = [
+    ["another shard", (right) => ({ ...right, shard: right.shard + 1 })],
+    ["another snapshot", (right) => ({ ...right, snapshot: "s1" })],
+    ["another state digest", (right) => ({ ...right, stateDigest: "other" })],
+    ["another service version", (right) => ({ ...right, serviceVersion: V1 })],
+    ["no stamp", () => undefined],
+  ];
+  test.each(wrong)("a stamp of %s fails the answer after one more try", async (_name, stamp) => {
+    await start();
+    mesh.shard(1).script = { stamp, echo: () => ({ rows: 1000n }) };
+    const reply = await mesh.echo();
+    expect(problem(reply)).toEqual([502, "stamp-mismatch"]);
+    expect(reply.json.shard).toBe(1);
+    expect(mesh.shard(1).calls.length).toBe(2);
+  });
+
+  test.each(wrong)(
+    "a stamp of %s is missing from a partial answer, and its rows are not in it",
+    async (_name, stamp) => {
+      await start();
+      mesh.shard(1).script = { stamp, echo: () => ({ rows: 1000n }) };
+      const reply = await mesh.echo({}, "?completeness=partial");
+      expect(reply.json.answer.rows).toBe("3");
+      expect(reply.json.completeness.missing).toEqual([{ shards: "1", reason: "STAMP_MISMATCH" }]);
+    },
+  );
+
+  test("a stream with a wrong stamp is refused before its first row, and cancelled", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.script = { rows: [1n, 2n] };
+    mesh.shard(2).script = {
+      rows: Array.from({ length: 100_000 }, (_, i) => BigInt(i)),
+      stamp: (s) => ({ ...s, shard: 0 }),
+    };
+    const reply = await mesh.post(`/v1/snapshots/s2/${SERVICE}/Rows`, {});
+    expect(problem(reply)).toEqual([502, "stamp-mismatch"]);
+    await mesh.until(() => mesh.shard(2).calls.every((call) => call.cancelled), "the refused streams are cancelled");
+  });
+
+  test("a wrong stamp on the first try and a right one on the second is one right answer", async () => {
+    await start();
+    mesh.shard(1).script = { stamp: (right, call) => (call === 1 ? { ...right, snapshot: "s1" } : right) };
+    const reply = await mesh.echo();
+    expect([reply.status, reply.json.answer.rows]).toEqual([200, "4"]);
+  });
+});
+
+describe("retries", () => {
+  test("a lost shard is tried once more, and enters the merge once", async () => {
+    await start();
+    mesh.shard(0).script = { fail: (call) => (call === 1 ? UNAVAILABLE() : undefined) };
+    const reply = await mesh.echo();
+    expect([reply.status, reply.json.answer.rows, reply.json.completeness.complete]).toEqual([200, "4", true]);
+    expect(mesh.shard(0).calls.length).toBe(2);
+  });
+
+  test("the second try goes to another replica", async () => {
+    await start({ replicas: 2 });
+    const [a, b] = mesh.shards[0]!;
+    for (const replica of [a!, b!]) replica.script = { fail: () => (replica === a ? UNAVAILABLE() : undefined) };
+    for (let i = 0; i < 4; i++) expect((await mesh.echo({ number: String(i) })).status).toBe(200);
+    expect(b!.calls.length).toBe(4);
+    expect(a!.calls.length).toBeGreaterThan(0);
+  });
+
+  test("equal replicas take turns", async () => {
+    await start({ replicas: 2 });
+    for (let i = 0; i < 8; i++) await mesh.echo({ number: String(i) });
+    const [a, b] = mesh.shards[1]!;
+    expect(a!.calls.length + b!.calls.length).toBe(8);
+    expect(Math.min(a!.calls.length, b!.calls.length)).toBeGreaterThan(0);
+  });
+
+  test("a request that the shard calls invalid is not tried again, and is the client's fault also when partial", async () => {
+    await start();
+    mesh.shard(3).script = { fail: () => ({ code: 3, details: "from is after to" }) };
+    for (const query of ["", "?completeness=partial"]) {
+      const reply = await mesh.echo({}, query);
+      expect(problem(reply)).toEqual([400, "invalid-request"]);
+      expect(reply.json.detail).toContain("from is after to");
+    }
+    expect(mesh.shard(3).calls.length).toBe(2);
+  });
+});
+
+describe("completeness", () => {
+  test("strict: one dead shard fails the answer and names it; the others are cancelled at once", async () => {
+    await start();
+    for (const shard of [0, 1, 3]) mesh.shard(shard).script = { delay: forEver };
+    mesh.shard(2).script = { fail: () => ({ code: 13, details: "broken" }) };
+    const reply = await mesh.echo();
+    expect(problem(reply)).toEqual([502, "shard-failed"]);
+    expect(reply.json.shard).toBe(2);
+    const others = [0, 1, 3].flatMap((shard) => mesh.shard(shard).calls);
+    await mesh.until(() => others.every((call) => call.cancelled), "the other shards' calls are cancelled");
+  });
+
+  test("a shard whose process is gone is unavailable", async () => {
+    await start();
+    mesh.shard(2).stop();
+    expect(problem(await mesh.echo())).toEqual([503, "shard-unavailable"]);
+    const reply = await mesh.echo({}, "?completeness=partial");
+    expect(reply.json.completeness).toEqual({
+      complete: false,
+      shards: { expected: 4, answered: 3 },
+      rows: { expected: "1000", answered: "700" },
+      missing: [{ shards: "2", reason: "UNAVAILABLE" }],
+    });
+  });
+
+  test("a partial answer is never cached, and has no tag", async () => {
+    await start();
+    mesh.shard(0).stop();
+    const pinned = await mesh.get(`/v1/snapshots/s1/${SERVICE}@${V1}/Echo?completeness=partial`);
+    expect(pinned.json.completeness.complete).toBe(false);
+    expect([pinned.headers.get("cache-control"), pinned.headers.get("etag")]).toEqual(["no-store", null]);
+  });
+
+  test("the floor is of rows: what is left must be enough for the client and for the server", async () => {
+    await start({ limits: { partialFloor: 0.5 } });
+    mesh.shard(3).stop();
+    expect((await mesh.echo({}, "?completeness=partial;min=0.6")).status).toBe(200);
+    expect(problem(await mesh.echo({}, "?completeness=partial;min=0.61"))).toEqual([503, "incomplete-answer"]);
+    mesh.shard(2).stop();
+    const below = await mesh.echo({}, "?completeness=partial;min=0.1");
+    expect(problem(below)).toEqual([503, "incomplete-answer"]);
+    expect(below.json.detail).toContain("30 %");
+  });
+
+  test("nothing answered is an error under every policy", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.stop();
+    expect(problem(await mesh.echo({}, "?completeness=partial;min=0"))).toEqual([503, "incomplete-answer"]);
+  });
+});
+
+describe("time", () => {
+  test("a shard that never answers ends with the deadline, which shrinks on its way to the shards", async () => {
+    await start();
+    mesh.shard(1).script = { delay: forEver };
+    const begun = Date.now();
+    const reply = await mesh.echo({}, "?timeout=300ms");
+    expect(problem(reply)).toEqual([504, "deadline-exceeded"]);
+    expect(Date.now() - begun).toBeLessThan(2_000);
+    const [call] = mesh.shard(1).calls;
+    expect(call!.deadline - begun).toBeLessThan(300);
+    await mesh.until(() => call!.cancelled, "the slow shard's call is cancelled");
+  });
+
+  test("a slow shard is missing from a partial answer, which still comes within the deadline", async () => {
+    await start();
+    mesh.shard(1).script = { delay: forEver };
+    const reply = await mesh.echo({}, "?timeout=400ms&completeness=partial;min=0.5");
+    expect(reply.status).toBe(200);
+    expect(reply.json.completeness.missing).toEqual([{ shards: "1", reason: "DEADLINE_EXCEEDED" }]);
+  });
+
+  test("a wish for more time than the server gives is shortened", async () => {
+    await start({ limits: { deadlineMaxMs: 200 } });
+    mesh.shard(0).script = { delay: forEver };
+    expect(problem(await mesh.echo({}, "?timeout=10m"))).toEqual([504, "deadline-exceeded"]);
+  });
+
+  test("a client that goes away stops all shards", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.script = { delay: forEver };
+    const leave = new AbortController();
+    const url = mesh.url(`/v1/snapshots/s2/${SERVICE}/Echo`);
+    const gone = undici(url, { method: "POST", signal: leave.signal }).catch((error: Error) => error.name);
+    await mesh.until(() => mesh.allShards.every((shard) => shard.calls.length === 1), "every shard is asked");
+    leave.abort();
+    expect(await gone).toBe("AbortError");
+    await mesh.until(() => mesh.allShards.every((shard) => shard.calls[0]!.cancelled), "every call is cancelled");
+    await mesh.until(() => true, "");
+    expect((await mesh.get("/v1/queries")).json).toEqual({ queries: [] });
+  });
+
+  test("a reader of a stream that goes away stops all shards", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.script = { rows: Array.from({ length: 200_000 }, (_, i) => BigInt(i)) };
+    const { body } = await undici(mesh.url(`/v1/snapshots/s2/${SERVICE}/Rows`), { method: "POST" });
+    for await (const _chunk of body) break;
+    body.destroy();
+    await mesh.until(() => mesh.allShards.every((shard) => shard.calls[0]!.cancelled), "every stream is cancelled");
+  });
+});
+
+describe("queries under way", () => {
+  test("a query is listed under its client's id, and can be cancelled by it", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.script = { delay: forEver };
+    const headers = { "x-skynetes-query-id": "mine-1" };
+    const reply = mesh.post(`/v1/snapshots/s2/${SERVICE}/Echo`, {}, { headers });
+    await mesh.until(() => mesh.shard(0).calls.length > 0, "the query is under way");
+    const { queries } = (await mesh.get("/v1/queries")).json;
+    expect(queries).toMatchObject([
+      { id: "mine-1", snapshot: "s2", service: SERVICE, method: "Echo", shards: { expected: 4 } },
+    ]);
+    expect(problem(await mesh.post(`/v1/snapshots/s2/${SERVICE}/Echo`, {}, { headers }))).toEqual([
+      400,
+      "invalid-request",
+    ]);
+    expect((await mesh.get("/v1/queries/mine-1", { method: "DELETE" })).status).toBe(204);
+    const cancelled = await reply;
+    expect(problem(cancelled)).toEqual([499, "cancelled"]);
+    expect([cancelled.json.queryId, cancelled.headers.get("x-skynetes-query-id")]).toEqual(["mine-1", "mine-1"]);
+    expect(problem(await mesh.get("/v1/queries/mine-1", { method: "DELETE" }))).toEqual([404, "unknown-query"]);
+  });
+
+  test("more queries than the limit are refused with retry advice, and the others are answered", async () => {
+    await start({ limits: { queriesMax: 2 } });
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    for (const shard of mesh.allShards) shard.script = { delay: () => held };
+    const two = [mesh.echo({ number: "1" }), mesh.echo({ number: "2" })];
+    await mesh.until(() => mesh.shard(0).calls.length === 2, "two are under way");
+    const refused = await mesh.echo();
+    expect(problem(refused)).toEqual([503, "overloaded"]);
+    expect([refused.headers.get("retry-after"), refused.json.retryable]).toEqual(["1", true]);
+    release();
+    expect((await Promise.all(two)).map((reply) => reply.status)).toEqual([200, 200]);
+    expect((await mesh.echo()).status).toBe(200);
+  });
+
+  test("closing refuses new queries, lets those under way end, and then stops them", async () => {
+    await start({ limits: { drainMs: 300 } });
+    for (const shard of mesh.allShards)
+      shard.script = { delay: (call) => (call === 1 ? new Promise((r) => setTimeout(r, 100)) : forEver()) };
+    const first = mesh.echo();
+    await mesh.until(() => mesh.shard(0).calls.length === 1, "the first is under way");
+    const second = mesh.echo({ number: "2" });
+    await mesh.until(() => mesh.shard(0).calls.length === 2, "the second is under way");
+    const closed = mesh.gateway.close();
+    expect((await first).status).toBe(200);
+    expect(problem(await second)).toEqual([503, "not-ready"]);
+    await closed;
+  });
+});

@@ -43,9 +43,14 @@ export async function openEmbeddedLogWriter(
     const limits = { segmentBytes, batchBytes };
     const { topics, repairs } = await openTopics(directory, limits);
     const writer = new FileLogWriter({ directory, limits, randomness, lock, topics, repairs });
-    // Whole batches above the bound were on their way when the last writer died: they are made durable and shown.
-    await writer.flush();
-    return writer;
+    try {
+      // Whole batches above the bound were on their way when the last writer died: they are made durable and shown.
+      await writer.flush();
+      return writer;
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
   } catch (error) {
     await lock.release();
     throw faultFromUnknown(error, `open log ${directory}`);

@@ -2,12 +2,12 @@ import { join } from "node:path";
 import { Fault } from "../../fault/fault.ts";
 
 /**
- *   <log>/writer.lock
+ *   <log>/.writer/7.lock
  *   <log>/<topic>/topic.json
  *   <log>/<topic>/<partition>/bound
  *   <log>/<topic>/<partition>/00000000000000000000.log     named by the offset of its first record
  */
-export const LOCK_FILE = "writer.lock";
+export const LOCK_DIRECTORY = ".writer";
 export const TOPIC_FILE = "topic.json";
 export const BOUND_FILE = "bound";
 /** A topic is made under such a name and renamed when it is whole. No topic's name begins with a dot. */
@@ -17,7 +17,7 @@ export const CREATING_PREFIX = ".creating-";
 const TOPIC_NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,248}$/;
 
 export function isTopicName(topic: string): boolean {
-  return TOPIC_NAME.test(topic) && topic !== LOCK_FILE;
+  return TOPIC_NAME.test(topic);
 }
 
 /** Fault `invalid-request`. */

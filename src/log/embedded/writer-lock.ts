@@ -1,16 +1,20 @@
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../fault/fault.ts";
 import type { Randomness } from "../../process/clock.ts";
-import { LOCK_FILE } from "./log-paths.ts";
+import { LOCK_DIRECTORY } from "./log-paths.ts";
 
 /**
- * One writer process at a time: two would give one offset to two records. The lock is a file that names its holder by
- * pid and by when that process began, so a pid that was given away again (in a container it is often the same one) is
- * not taken for the old holder. The file appears with its content by `link`, which fails when it exists.
+ * One writer process at a time: two would give one offset to two records.
  *
- * A dead holder's lock is moved aside, not deleted, since between look and deed another process may have taken over:
- * who finds that it moved a living lock puts it back. And the holder looks again at every flush (`stillHeld`).
+ * Each holder has a file with the next number, `.writer/7.lock`, and the highest number holds the lock. Files appear with
+ * their content by `link`, which fails when the name exists, so of many who find number 7 dead one alone becomes number
+ * 8. A holder that goes leaves its file, marked as released, so that numbers never come twice; the next one clears what
+ * is below its own. Whoever was so slow that its number is no longer the highest steps back. And the holder looks again
+ * at every flush (`stillHeld`).
+ *
+ * A holder is named by pid and by when that process began: a pid that was given away again (in a container it is often
+ * the same one) is not taken for the old holder.
  */
 export interface WriterLock {
   /** Fault `fenced` when the lock is no longer ours. */
@@ -22,59 +26,68 @@ interface Holder {
   readonly pid: number;
   /** Boot id and start tick, where the system tells. */
   readonly began: string | null;
-  readonly token: string;
+  readonly released: boolean;
 }
 
-const ATTEMPTS_MAX = 5;
+const ATTEMPTS_MAX = 10;
 
 /** Fault `store-locked` naming the holder's pid. */
 export async function takeWriterLock(directory: string, randomness: Randomness): Promise<WriterLock> {
-  await mkdir(directory, { recursive: true });
-  const path = join(directory, LOCK_FILE);
-  const mine: Holder = { pid: process.pid, began: await processBegan(process.pid), token: randomness.id() };
-  const draft = `${path}.${mine.token}`;
-  await writeFile(draft, `${JSON.stringify(mine)}\n`, { flag: "wx" });
+  const locks = join(directory, LOCK_DIRECTORY);
+  await mkdir(locks, { recursive: true });
+  const mine: Holder = { pid: process.pid, began: await processBegan(process.pid), released: false };
+  const draft = join(locks, `draft-${randomness.id()}`);
+  await writeHolder(draft, mine);
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if (await linked(draft, path)) return heldLock(path, mine);
-      const holder = await readHolder(path);
-      if (holder === undefined) continue;
-      if (holder === "unreadable") throw new Fault("store-locked", `open log: ${path} is not a lock that can be read`);
-      if (await isAlive(holder)) throw lockedBy(path, holder);
-      await moveAside(path, `${draft}.stale`, holder);
+      const highest = await highestNumber(locks);
+      const holder = highest === undefined ? undefined : await readHolder(lockPath(locks, highest));
+      if (holder !== undefined && (await isHeld(holder))) throw lockedBy(lockPath(locks, highest!), holder);
+      const number = (highest ?? 0) + 1;
+      if (!(await linked(draft, lockPath(locks, number)))) continue;
+      if ((await highestNumber(locks)) === number) return await heldLock(locks, number, { mine, draft });
+      await rm(lockPath(locks, number), { force: true });
     }
   } finally {
     await rm(draft, { force: true });
   }
-  throw new Fault("store-locked", `open log: ${path} changes hands too fast`);
+  throw new Fault("store-locked", `open log: the lock in ${locks} changes hands too fast`);
 }
 
-function heldLock(path: string, mine: Holder): WriterLock {
-  const holdsOwn = async () => {
-    const holder = await readHolder(path);
-    return typeof holder === "object" && holder.token === mine.token;
-  };
+async function heldLock(
+  locks: string,
+  number: number,
+  { mine, draft }: { readonly mine: Holder; readonly draft: string },
+): Promise<WriterLock> {
+  for (const lower of await numbers(locks)) {
+    if (lower < number) await rm(lockPath(locks, lower), { force: true });
+  }
   return {
     async stillHeld() {
-      if (await holdsOwn()) return;
-      throw new Fault("fenced", `write log: ${path} is no longer held by process ${mine.pid}`);
+      if ((await highestNumber(locks)) === number) return;
+      throw new Fault("fenced", `write log: process ${mine.pid} no longer holds ${lockPath(locks, number)}`);
     },
     async release() {
-      if (await holdsOwn()) await rm(path, { force: true });
+      if ((await highestNumber(locks)) !== number) return;
+      await writeHolder(draft, { ...mine, released: true });
+      await rename(draft, lockPath(locks, number));
     },
   };
 }
 
-async function moveAside(path: string, aside: string, stale: Holder): Promise<void> {
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return;
-    throw error;
-  }
-  const moved = await readHolder(aside);
-  if (typeof moved === "object" && moved.token !== stale.token) await linked(aside, path);
-  await rm(aside, { force: true });
+async function highestNumber(locks: string): Promise<number | undefined> {
+  return (await numbers(locks)).reduce<number | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined);
+}
+
+async function numbers(locks: string): Promise<number[]> {
+  return (await readdir(locks)).flatMap((name) => {
+    const match = /^(\d{1,15})\.lock$/.exec(name);
+    return match === null ? [] : [Number(match[1])];
+  });
+}
+
+function lockPath(locks: string, number: number): string {
+  return join(locks, `${number}.lock`);
 }
 
 async function linked(from: string, to: string): Promise<boolean> {
@@ -87,20 +100,28 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function readHolder(path: string): Promise<Holder | "unreadable" | undefined> {
-  try {
-    const parsed: unknown = JSON.parse(await readFile(path, "utf8"));
-    const { pid, began, token } = (parsed ?? {}) as Partial<Record<keyof Holder, unknown>>;
-    if (typeof pid !== "number" || !Number.isInteger(pid) || pid < 1 || typeof token !== "string") return "unreadable";
-    return { pid, began: typeof began === "string" ? began : null, token };
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    if (error instanceof SyntaxError) return "unreadable";
-    throw error;
-  }
+async function writeHolder(path: string, holder: Holder): Promise<void> {
+  await writeFile(path, `${JSON.stringify(holder)}\n`, { flag: "wx" });
 }
 
-async function isAlive(holder: Holder): Promise<boolean> {
+/** `undefined` when it was cleared away meanwhile. */
+async function readHolder(path: string): Promise<Holder | undefined> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw new Fault("store-locked", `open log: ${path} is not a lock that can be read`, {}, error);
+  }
+  const { pid, began, released } = (parsed ?? {}) as Partial<Record<keyof Holder, unknown>>;
+  if (typeof pid !== "number" || !Number.isInteger(pid) || pid < 1) {
+    throw new Fault("store-locked", `open log: ${path} does not name its holder`);
+  }
+  return { pid, began: typeof began === "string" ? began : null, released: released === true };
+}
+
+async function isHeld(holder: Holder): Promise<boolean> {
+  if (holder.released) return false;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {

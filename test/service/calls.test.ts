@@ -276,8 +276,9 @@ describe("close", () => {
       began = resolve;
     });
     const service = await bound({
-      summarize: () =>
-        new Promise((resolve) => {
+      summarize: (_request, _state, { signal }) =>
+        new Promise((resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason));
           began();
           finish = () => resolve({ flights: 9n });
         }),
@@ -311,6 +312,7 @@ describe("close", () => {
     const call = service.caller.call(summarize, {}, target).catch((error: unknown) => error);
     await underWay;
     await service.service.close();
-    expect(await call).toMatchObject({ id: "cancelled" });
+    // The service's own status, not a connection that broke.
+    expect(await call).toMatchObject({ id: "cancelled", message: "flights.v1.DelayService/Summarize: cancelled" });
   });
 });

@@ -51,7 +51,9 @@ export function readDocuments(text: string): { documents: YamlDocument[]; errors
     });
   }
   if (documents.length === 0 && errors.length === 0) errors.push(atFile("the file has no documents"));
-  return { documents, errors };
+  // Behind a broken quote or bracket the rest means something else: what would be found there were no mistakes.
+  const isReadable = all.every((document) => document.errors.every((e) => e.code === "DUPLICATE_KEY"));
+  return { documents: isReadable ? documents : [], errors };
 }
 
 /** A file may begin with comments and `---`, or end with it. */

@@ -31,13 +31,14 @@ export interface MergeExecution {
   begin(): readonly ShardRequest[];
   /**
    * Faults: `bad-partial`, `answer-too-large`. A request may be answered once; a second answer is an assertion. What an
-   * excluded shard sends is ignored.
+   * excluded shard sends is ignored. A partial that failed half way may have left traces: where they cannot be taken
+   * back, `exclude` of its shard throws the same fault again and the answer as a whole fails.
    */
   accept(partial: Partial): void;
   acceptSlices(partial: Partial): Slices<void>;
   /**
-   * The shard is given up (partial answers): it takes no part in this round or later ones, nor in the result. A shard
-   * none of whose requests is pending and that could not fail any more must not be given up: an assertion.
+   * The shard is given up (partial answers): it takes no part in this round or later ones, nor in the result. One whose
+   * last partial is merged cannot fail any more and must not be given up: an assertion.
    */
   exclude(shard: number): void;
   /** Requests of the next round; empty when the answer is settled. Called when every request of the round is done. */

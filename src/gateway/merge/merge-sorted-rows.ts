@@ -7,9 +7,9 @@
  */
 import assert from "node:assert";
 import type { Message } from "@bufbuild/protobuf";
-import type { Window } from "../../accumulator/sorted.ts";
 import type { Order } from "../../accumulator/value-order.ts";
 import type { MethodPlan } from "../plan/query-plan.ts";
+import { requestWindow } from "../request-window.ts";
 import { badPartial } from "./bad-partial.ts";
 import { rowOrder } from "./row-order.ts";
 
@@ -21,9 +21,17 @@ interface Head {
   row: Message;
 }
 
-/** Faults: `bad-partial` naming the shard whose rows are out of order, and whatever the streams fail with. */
-export async function* mergeSortedRows(plan: MethodPlan, streams: RowStreams, window: Window): AsyncGenerator<Message> {
+/**
+ * The window of the rows that the client's `request` asks for; the streams answer `shardRequest` of it. Faults:
+ * `bad-partial` naming the shard whose rows are out of order, and whatever the streams fail with.
+ */
+export async function* mergeSortedRows(
+  plan: MethodPlan,
+  streams: RowStreams,
+  request: Message,
+): AsyncGenerator<Message> {
   const { merge } = plan;
+  const window = requestWindow(plan, request);
   assert(merge.kind === "sorted", `${plan.method.name} does not stream rows`);
   const order = rowOrder(merge.by);
   const open = new Map([...streams].map(([shard, rows]) => [shard, rows[Symbol.asyncIterator]()] as const));

@@ -9,6 +9,7 @@ import type { Partial } from "./merge-execution.ts";
 export class PendingRequests<Purpose> {
   readonly #pending = new Map<ShardRequest, Purpose>();
   readonly #excluded = new Set<number>();
+  readonly #failures = new Map<number, unknown>();
 
   open(purposes: ReadonlyMap<ShardRequest, Purpose>): readonly ShardRequest[] {
     assert(this.#pending.size === 0, "a round begins while requests of the last one are pending");
@@ -26,12 +27,22 @@ export class PendingRequests<Purpose> {
     return purpose;
   }
 
-  /** Whether the shard had a request pending. */
-  exclude(shard: number): boolean {
-    let had = false;
+  /** Its partial failed half way. */
+  fail(shard: number, fault: unknown): void {
+    this.#failures.set(shard, fault);
+  }
+
+  exclude(shard: number): void {
     this.#excluded.add(shard);
-    for (const request of this.#pending.keys()) if (request.shard === shard) had = this.#pending.delete(request);
-    return had;
+    for (const request of this.#pending.keys()) if (request.shard === shard) this.#pending.delete(request);
+  }
+
+  /** Like `exclude`, where parts that are merged cannot be taken out again. Faults: that of its partial. */
+  excludeUnmerged(shard: number): void {
+    if (this.#failures.has(shard)) throw this.#failures.get(shard);
+    const isPending = [...this.#pending.keys()].some((request) => request.shard === shard);
+    assert(isPending, `shard ${shard} cannot be given up: its partial is merged already`);
+    this.exclude(shard);
   }
 
   assertNone(): void {

@@ -1,4 +1,3 @@
-import assert from "node:assert";
 import type { Message } from "@bufbuild/protobuf";
 import { type Slices, unsliced } from "../../accumulator/sliced-sort.ts";
 import type { MessageRecipe, MethodPlan, ShardRequest } from "../plan/query-plan.ts";
@@ -24,7 +23,12 @@ export function singleRound(
 
   function* acceptSlices(partial: Partial): Slices<void> {
     if (pending.take(partial) === undefined) return;
-    yield* blaming(partial.shard, accumulator.addSlices(state, partial.message, partial.shard));
+    try {
+      yield* blaming(partial.shard, accumulator.addSlices(state, partial.message, partial.shard));
+    } catch (error) {
+      pending.fail(partial.shard, error);
+      throw error;
+    }
   }
   function* finishSlices(): Slices<Message> {
     pending.assertNone();
@@ -39,10 +43,7 @@ export function singleRound(
     },
     accept: (partial) => unsliced(acceptSlices(partial)),
     acceptSlices,
-    exclude(shard) {
-      const wasPending = pending.exclude(shard);
-      assert(wasPending, `shard ${shard} cannot be given up: its partial is merged already`);
-    },
+    exclude: (shard) => pending.excludeUnmerged(shard),
     next: () => [],
     // biome-ignore lint/correctness/useYield: there is nothing to pause for
     *nextSlices() {

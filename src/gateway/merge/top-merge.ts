@@ -112,12 +112,18 @@ export class TopMerge implements MergeExecution {
 
   *acceptSlices(partial: Partial): Slices<void> {
     const purpose = this.#pending.take(partial);
-    if (purpose !== undefined) yield* blaming(partial.shard, this.#learn(partial, purpose));
+    if (purpose === undefined) return;
+    try {
+      yield* blaming(partial.shard, this.#learn(partial, purpose));
+    } catch (error) {
+      this.#pending.fail(partial.shard, error);
+      throw error;
+    }
   }
 
   exclude(shard: number): void {
-    const wasPending = this.#pending.exclude(shard);
-    assert(this.#all === undefined || wasPending, `shard ${shard} cannot be given up: its groups are merged already`);
+    if (this.#all === undefined) this.#pending.exclude(shard);
+    else this.#pending.excludeUnmerged(shard);
     this.#active.delete(shard);
     this.#beside.delete(shard);
     this.#search?.exclude(shard);

@@ -46,6 +46,12 @@ export function meshFacts(manifest: Manifest, observed: ObservedMesh): MeshFacts
   for (const [key, service] of services) {
     for (const stamp of service.bound) bound.set(`${key}/${stamp.shard}/${stamp.snapshot}`, stamp);
   }
+  // Still seen, and gone in a moment: nothing may be built on it.
+  const leaving = new Set(
+    (observed.underWay ?? []).flatMap((action) =>
+      action.kind === "unbind" ? [`${action.version}@${action.node}/${action.shard}/${action.snapshot}`] : [],
+    ),
+  );
 
   const facts: MeshFacts = {
     manifest,
@@ -63,6 +69,7 @@ export function meshFacts(manifest: Manifest, observed: ObservedMesh): MeshFacts
       const stateDigest = facts.seal(record)?.stateDigests[shard];
       const stamp = bound.get(`${version}@${node}/${shard}/${record.id}`);
       if (stateDigest === undefined || stamp === undefined) return false;
+      if (leaving.has(`${version}@${node}/${shard}/${record.id}`)) return false;
       return stampDifference({ shard, snapshot: record.id, stateDigest, serviceVersion: version }, stamp) === undefined;
     },
     mayBind(record, version, shard, node) {

@@ -1,6 +1,7 @@
 import type { Cut } from "../mesh/cut.ts";
 import type { Stamp } from "../mesh/stamp.ts";
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
+import type { Action } from "./action.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
 
 /**
@@ -20,6 +21,11 @@ export interface ObservedMesh {
   readonly services: readonly ObservedService[];
   readonly seals: readonly ObservedSeal[];
   readonly gateways: readonly ObservedGateway[];
+  /**
+   * Actions of earlier plans that were still running when the first of the above was looked at. A driver that finishes
+   * each plan before it looks again has none.
+   */
+  readonly underWay?: readonly Action[];
 }
 
 /** The greatest cut that `latest` has meant for a service: it outlives the snapshot, so that `latest` never goes back. */

@@ -34,6 +34,13 @@ function retireOne(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBuild
     return;
   }
 
+  // What is being made now would be left behind.
+  const underWay = facts.observed.underWay?.find((action) => "snapshot" in action && action.snapshot === id);
+  if (underWay !== undefined && underWay.kind !== "drop") {
+    step.wait(id, `waits for the end of: ${underWay.kind}`);
+    return;
+  }
+
   let isGone = true;
   for (const node of facts.observed.nodes) {
     if (node.status.kind === "down") {

@@ -278,6 +278,31 @@ describe("retirement", () => {
   });
 });
 
+describe("actions of an earlier plan that still run", () => {
+  test("what is being unbound does not come back into the table", () => {
+    const world = serving();
+    change(world, "s1", { bindings: [binding(DELAY, V2)] });
+    run(world, ["unbind"]);
+    const underWay = plan(world).actions;
+    expect(underWay.map((action) => action.kind)).toEqual(["unbind", "unbind"]);
+    change(world, "s1", { bindings: [binding(DELAY, V1)] });
+    expect(kinds(world)).toEqual(["publish"]);
+    const careful = planMesh(world.manifest, { ...world.observe(), underWay });
+    expect(careful.actions.map((action) => action.kind)).not.toContain("publish");
+  });
+
+  test("what is being frozen is not forgotten", () => {
+    const world = new ModelWorld(smallManifest([["a"]]), ["g1"]);
+    world.records = [wish("s1", [])];
+    run(world, ["freeze"]);
+    const underWay = plan(world).actions;
+    change(world, "s1", { retiring: true });
+    expect(kinds(world)).toContain("forget");
+    const careful = planMesh(world.manifest, { ...world.observe(), underWay });
+    expect(careful.actions.map((action) => action.kind)).not.toContain("forget");
+  });
+});
+
 describe("latest", () => {
   test("moves to the greater cut and never back, even when that snapshot is retired", () => {
     const world = serving();

@@ -7,6 +7,7 @@ export type Identity = string | bigint | number | boolean | undefined;
 
 export interface DistinctOptions<T> {
   identityOf(value: T): Identity;
+  /** Total: of values with one identity the first by it is kept, whichever came first. */
   readonly order: Order<T>;
   /** Told of every value that is kept, so that its memory can be accounted for. */
   readonly onNew?: (value: T) => void;
@@ -26,14 +27,17 @@ export function distinct<T>({ identityOf, order, onNew }: DistinctOptions<T>): A
     add(state, input) {
       for (const value of input) {
         const identity = identityOf(value);
-        if (state.has(identity)) continue;
-        onNew?.(value);
-        state.set(identity, value);
+        const known = state.get(identity);
+        if (known === undefined) onNew?.(value);
+        if (known === undefined || order(value, known) < 0) state.set(identity, value);
       }
       return state;
     },
     merge(a, b) {
-      for (const [identity, value] of b) if (!a.has(identity)) a.set(identity, value);
+      for (const [identity, value] of b) {
+        const known = a.get(identity);
+        if (known === undefined || order(value, known) < 0) a.set(identity, value);
+      }
       return a;
     },
     finish: (state) => unsliced(finishSlices(state)),

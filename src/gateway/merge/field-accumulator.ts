@@ -15,7 +15,6 @@ import { integerSum } from "../../accumulator/integer-sum.ts";
 import { DOUBLE, SINGLE } from "../../accumulator/round-ratio.ts";
 import type { Slices } from "../../accumulator/sliced-sort.ts";
 import { sorted, type Window } from "../../accumulator/sorted.ts";
-import { compareDecimalsTotally, compareRealsTotally, type Order } from "../../accumulator/value-order.ts";
 import { DecimalSchema } from "../../wire/generated/skynetes/v1/merge_pb.ts";
 import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
 import type { FieldRecipe } from "../plan/query-plan.ts";
@@ -41,9 +40,9 @@ export function leafAccumulator(recipe: LeafRecipe, { window, budget }: MergeCon
     case "sum":
       return sumAccumulator(type);
     case "min":
-      return least(totalOrder(type)) as FieldAccumulator;
+      return least(valueOrder(type, true)) as FieldAccumulator;
     case "max":
-      return greatest(totalOrder(type)) as FieldAccumulator;
+      return greatest(valueOrder(type, true)) as FieldAccumulator;
     case "any":
       return any as FieldAccumulator;
     case "all":
@@ -61,7 +60,7 @@ export function leafAccumulator(recipe: LeafRecipe, { window, budget }: MergeCon
     case "distinct":
       return distinct({
         identityOf: valueIdentity(type),
-        order: valueOrder(type),
+        order: valueOrder(type, true),
         onNew: budget.hold,
       }) as unknown as FieldAccumulator;
   }
@@ -89,13 +88,6 @@ function sumAccumulator(type: ValueType): FieldAccumulator {
 
 export function writeDecimal(decimal: ExactDecimal): Message {
   return create(DecimalSchema, { value: formatDecimal(decimal) });
-}
-
-/** Equal only when the same, so that choosing among equals cannot depend on who came first. */
-function totalOrder(type: ValueType): Order<unknown> {
-  if (type.kind === "real") return compareRealsTotally as Order<unknown>;
-  if (type.kind === "decimal") return (a, b) => compareDecimalsTotally(readDecimal(a), readDecimal(b));
-  return valueOrder(type);
 }
 
 function same<T>(value: unknown): T {

@@ -6,9 +6,11 @@ import {
   compareBooleans,
   compareBytes,
   compareDecimals,
+  compareDecimalsTotally,
   compareInstants,
   compareIntegers,
   compareReals,
+  compareRealsTotally,
   compareText,
   type Order,
 } from "../../accumulator/value-order.ts";
@@ -17,10 +19,11 @@ import { fieldReader } from "../../wire/message-field.ts";
 import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
 import type { SortColumn } from "../plan/query-plan.ts";
 
-export function rowOrder(columns: readonly SortColumn[]): Order<Message> {
+/** `isTotal`: only what is the same in every bit compares equal. */
+export function rowOrder(columns: readonly SortColumn[], isTotal = false): Order<Message> {
   const parts = columns.map(({ field, descending }) => ({
     read: fieldReader(field),
-    compare: absentLast(valueOrder(valueTypeOf(field)), descending),
+    compare: absentLast(valueOrder(valueTypeOf(field), isTotal), descending),
   }));
   return (a, b) => {
     for (const { read, compare } of parts) {
@@ -32,19 +35,25 @@ export function rowOrder(columns: readonly SortColumn[]): Order<Message> {
 }
 
 /** Messages by their fields in the order of their numbers: what a set of messages is listed by. */
-export function messageOrder(fields: readonly DescField[]): Order<Message> {
+function messageOrder(fields: readonly DescField[], isTotal: boolean): Order<Message> {
   const ascending = [...fields].sort((a, b) => a.number - b.number);
-  return rowOrder(ascending.map((field) => ({ field, descending: false })));
+  return rowOrder(
+    ascending.map((field) => ({ field, descending: false })),
+    isTotal,
+  );
 }
 
-/** Of values as messages hold them. */
-export function valueOrder(type: ValueType): Order<unknown> {
+/**
+ * Of values as messages hold them. With `isTotal` −0 comes before +0 and 1.5 before 1.50: where one of several equal
+ * values is chosen, the choice must not depend on which came first.
+ */
+export function valueOrder(type: ValueType, isTotal = false): Order<unknown> {
   switch (type.kind) {
     case "integer":
     case "enum":
       return compareIntegers as Order<unknown>;
     case "real":
-      return compareReals as Order<unknown>;
+      return (isTotal ? compareRealsTotally : compareReals) as Order<unknown>;
     case "text":
       return compareText as Order<unknown>;
     case "bytes":
@@ -54,9 +63,9 @@ export function valueOrder(type: ValueType): Order<unknown> {
     case "instant":
       return compareInstants as Order<unknown>;
     case "decimal":
-      return (a, b) => compareDecimals(readDecimal(a), readDecimal(b));
+      return (a, b) => (isTotal ? compareDecimalsTotally : compareDecimals)(readDecimal(a), readDecimal(b));
     case "message":
-      return messageOrder(type.message.fields) as Order<unknown>;
+      return messageOrder(type.message.fields, isTotal) as Order<unknown>;
     case "map":
       throw new Fault("internal", "order maps: they have no order");
   }

@@ -1,6 +1,6 @@
 /** What tells group keys and members of sets apart in a Map: equal exactly when the values are. */
 import type { DescField, Message } from "@bufbuild/protobuf";
-import { formatDecimal } from "../../accumulator/decimal.ts";
+import type { ExactDecimal } from "../../accumulator/decimal.ts";
 import type { Identity } from "../../accumulator/distinct.ts";
 import type { Instant } from "../../accumulator/value-order.ts";
 import { fieldReader } from "../../wire/message-field.ts";
@@ -31,7 +31,7 @@ export function valueIdentity(type: ValueType): (value: unknown) => Identity {
     case "instant":
       return present((value) => `${(value as Instant).seconds}.${(value as Instant).nanos}`);
     case "decimal":
-      return present((value) => formatDecimal(readDecimal(value)));
+      return present((value) => decimalIdentity(readDecimal(value)));
     case "message":
       return rowIdentity([...type.message.fields]) as (value: unknown) => Identity;
     default:
@@ -42,4 +42,15 @@ export function valueIdentity(type: ValueType): (value: unknown) => Identity {
 
 function present(identity: (value: unknown) => Identity): (value: unknown) => Identity {
   return (value) => (value === undefined ? undefined : identity(value));
+}
+
+/** The same for 1.5 and 1.50. */
+function decimalIdentity({ units, scale }: ExactDecimal): string {
+  if (units === 0n) return "0";
+  let [significant, exponent] = [units, scale];
+  while (significant % 10n === 0n) {
+    significant /= 10n;
+    exponent -= 1;
+  }
+  return `${significant}e${-exponent}`;
 }

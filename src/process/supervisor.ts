@@ -21,6 +21,8 @@ export interface ChildSpec {
   readonly executable?: string;
   /** The command line after the executable; `last` are the addresses of the former run, to be taken again. */
   readonly argv: (last: ReadyAddresses | undefined) => readonly string[];
+  /** Where it was in the life of an earlier supervisor. */
+  readonly last?: ReadyAddresses | undefined;
   /** Added to the environment of this process. */
   readonly env?: (last: ReadyAddresses | undefined) => Readonly<Record<string, string | undefined>>;
 }
@@ -61,7 +63,7 @@ export function superviseChild(spec: ChildSpec, options: SupervisorOptions): Sup
   const stopping = new AbortController();
   let state: ChildState = { kind: "starting" };
   let run: ChildRun | undefined;
-  let last: ReadyAddresses | undefined;
+  let last = spec.last;
 
   const become = (next: ChildState) => {
     state = next;

@@ -1,3 +1,4 @@
+import type { Action } from "../lifecycle/action.ts";
 import { meshFacts } from "../lifecycle/mesh-facts.ts";
 import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
 import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
@@ -19,6 +20,9 @@ export interface AnnouncerParts {
   readonly controlAddress: string;
   readonly file: string;
 }
+
+/** While any of these is to be done, routes lead to where something was, and not all of them to where it is. */
+const ROUTING: ReadonlySet<Action["kind"]> = new Set(["bind", "verify", "publish", "apply"]);
 
 /** Tells where the mesh is: other commands by a file, the user once all that the manifest wants is served. */
 export class Announcer {
@@ -63,7 +67,7 @@ export class Announcer {
       (phase === "Serving" && this.#isBound(observed, snapshot));
     const { table, gateways } = observed;
     const isApplied = table === undefined || gateways.every(({ status }) => status?.epoch === table.epoch);
-    if (!isApplied || !wanted.every(isSettled)) return;
+    if (!isApplied || plan.actions.some(({ kind }) => ROUTING.has(kind)) || !wanted.every(isSettled)) return;
     this.#served = true;
     this.#parts.config.onServing(endpoints, waiting);
   }

@@ -10,6 +10,7 @@ export interface DataDirectory {
   readonly stateFile: string;
   readonly tableFile: string;
   readonly endpointsFile: string;
+  readonly childrenFile: string;
 }
 
 export function dataDirectory(root: string): DataDirectory {
@@ -23,5 +24,6 @@ export function dataDirectory(root: string): DataDirectory {
     stateFile: join(control, "state.json"),
     tableFile: join(control, "table.json"),
     endpointsFile: join(control, "endpoints.json"),
+    childrenFile: join(control, "children.json"),
   };
 }

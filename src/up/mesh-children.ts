@@ -1,9 +1,11 @@
 import {
+  type ChildSpec,
   type ChildState,
   type SupervisedChild,
   type SupervisorOptions,
   superviseChild,
 } from "../process/supervisor.ts";
+import type { ChildAddressFile } from "./child-addresses.ts";
 import {
   type ChildPlan,
   GATEWAY,
@@ -19,22 +21,24 @@ import {
 export class MeshChildren {
   readonly #plan: ChildPlan;
   readonly #options: SupervisorOptions;
+  readonly #addresses: ChildAddressFile;
   readonly #children = new Map<string, SupervisedChild>();
 
-  constructor(plan: ChildPlan, options: SupervisorOptions) {
+  constructor(plan: ChildPlan, addresses: ChildAddressFile, options: SupervisorOptions) {
     this.#plan = plan;
+    this.#addresses = addresses;
     this.#options = options;
   }
 
   startGateway(): void {
-    this.#children.set(GATEWAY, superviseChild(gatewaySpec(this.#plan), this.#options));
+    this.#start(gatewaySpec(this.#plan));
   }
 
   /** One agent for each node that holds a shard. */
   startNodes(): void {
     for (const { name } of this.#plan.manifest.mesh.nodes) {
       if (shardsOf(this.#plan.manifest, name).length === 0) continue;
-      this.#children.set(name, superviseChild(nodeSpec(this.#plan, name), this.#options));
+      this.#start(nodeSpec(this.#plan, name));
     }
   }
 
@@ -42,13 +46,12 @@ export class MeshChildren {
   keepServices(needed: readonly ServiceProcess[]): void {
     const wanted = new Map(needed.map((process) => [serviceChildName(process.node, process.version.name), process]));
     for (const [name, { node, version }] of wanted) {
-      if (!this.#children.has(name)) {
-        this.#children.set(name, superviseChild(serviceSpec(this.#plan, node, version), this.#options));
-      }
+      if (!this.#children.has(name)) this.#start(serviceSpec(this.#plan, node, version));
     }
     for (const [name, child] of this.#children) {
       if (!name.includes("/") || wanted.has(name)) continue;
       this.#children.delete(name);
+      this.#addresses.forget(name);
       void child.stop();
     }
   }
@@ -66,5 +69,18 @@ export class MeshChildren {
     const nodes = all.filter((child) => !gateways.includes(child) && !services.includes(child));
     for (const group of [gateways, services, nodes]) await Promise.all(group.map((child) => child.stop()));
     this.#children.clear();
+  }
+
+  #start(spec: ChildSpec): void {
+    const { name } = spec;
+    const onChange = () => {
+      const state = this.#children.get(name)?.state();
+      if (state?.kind === "ready") this.#addresses.keep(name, state.addresses);
+      this.#options.onChange();
+    };
+    this.#children.set(
+      name,
+      superviseChild({ ...spec, last: this.#addresses.of(name) }, { ...this.#options, onChange }),
+    );
   }
 }

@@ -21,6 +21,7 @@ import { ControlService } from "../wire/generated/skynetes/v1/control_pb.ts";
 import { addUnaryService } from "../wire/grpc-service.ts";
 import { Announcer } from "./announcer.ts";
 import { ArchiveSeals } from "./archive-seals.ts";
+import { ChildAddressFile } from "./child-addresses.ts";
 import { neededServices, shardsOf } from "./child-specs.ts";
 import { ControlClients } from "./control-clients.ts";
 import { type ControlView, controlHandlers } from "./control-handlers.ts";
@@ -100,20 +101,17 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
 
     let driver: MeshDriver | undefined;
     let announcer: Announcer | undefined;
-    const children = new MeshChildren(
-      { ...config, host: config.host },
-      {
-        clock,
-        log: report,
-        executable: process.execPath,
-        readyTimeoutMs: READY_TIMEOUT_MS,
-        stopGraceMs: STOP_GRACE_MS,
-        onChange: () => {
-          announcer?.addresses();
-          driver?.wake();
-        },
+    const children = new MeshChildren(config, new ChildAddressFile(directory.childrenFile), {
+      clock,
+      log: report,
+      executable: process.execPath,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      stopGraceMs: STOP_GRACE_MS,
+      onChange: () => {
+        announcer?.addresses();
+        driver?.wake();
       },
-    );
+    });
     opened.push(() => children.stop());
     children.startNodes();
     children.startGateway();

@@ -85,6 +85,11 @@ export class ScriptedShard {
     this.#address = `127.0.0.1:${port}`;
   }
 
+  /** Open connections, from grpc-js's own books. */
+  get connections(): number {
+    return (this.#server as unknown as { sessions: Map<unknown, unknown> }).sessions.size;
+  }
+
   stop(): void {
     this.#server.forceShutdown();
   }

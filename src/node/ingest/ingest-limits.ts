@@ -15,11 +15,12 @@ export interface IngestLimits {
 }
 
 export const INGEST_LIMITS: IngestLimits = {
-  // A commit costs a sync of the disk whatever its size; beyond 50,000 rows it no longer shows.
-  batchRowsMax: 50_000,
+  // A commit costs a sync of the disk whatever its size, which beyond 20,000 rows hardly shows, while a batch takes about
+  // 500 bytes of memory a row and every partition of every shard may hold one.
+  batchRowsMax: 20_000,
   batchBytesMax: 8 << 20,
   batchAgeMaxMs: 200,
-  fetchBytes: 2 << 20,
+  fetchBytes: 1 << 20,
   fetchWaitMs: 1_000,
   retryFirstMs: 50,
   retryMaxMs: 5_000,

@@ -59,9 +59,12 @@ export function rejectRows(rejects: readonly RejectedRecord[]): AppendedRows {
  * appender. Yields between chunks, so that the caller can give others a turn of the event loop.
  */
 export function* appendRows(appender: DuckDBAppender, rows: AppendedRows): Generator<void> {
+  // One chunk for all: a chunk's memory is not JavaScript's and is given back only when its handle happens to be collected.
+  const chunk = DuckDBDataChunk.create(rows.types);
   for (let start = 0; start < rows.count; start += CHUNK_ROWS) {
     const count = Math.min(CHUNK_ROWS, rows.count - start);
-    const chunk = DuckDBDataChunk.create(rows.types, count);
+    chunk.reset();
+    chunk.rowCount = count;
     for (let column = 0; column < rows.types.length; column++) {
       fill(chunk.getColumnVector(column), rows.column(column), start, count);
     }

@@ -5,22 +5,20 @@
  * check exists in one mode only. `prepare` does all that needs no shard and is quick; `answer` and `stream` ask.
  */
 import assert from "node:assert";
-import { setImmediate } from "node:timers/promises";
-import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import type { Slices } from "../accumulator/sliced-sort.ts";
+import { type Message, toBinary } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
 import { step } from "../telemetry/step-channel.ts";
-import { type Completeness, type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import { askRound } from "./ask-round.ts";
+import { type Explanation, explainQuery } from "./explain-query.ts";
 import type { GatewayLimits } from "./gateway-config.ts";
-import type { MergeExecution } from "./merge/merge-execution.ts";
+import { inSlices } from "./in-slices.ts";
 import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
 import { startMerge } from "./merge/start-merge.ts";
 import { OpenQuery } from "./open-query.ts";
-import { describePlan } from "./plan/describe-plan.ts";
 import { planDigest } from "./plan/plan-digest.ts";
-import type { ShardRequest } from "./plan/query-plan.ts";
 import { shardPruning } from "./plan/shard-pruning.ts";
 import { shardRequest } from "./plan/shard-request.ts";
 import type { PreparedQuery } from "./prepared-query.ts";
@@ -30,12 +28,10 @@ import { decodeRequest } from "./receive/request-message.ts";
 import { entityTag } from "./reply/entity-tag.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
 import type { RoutingState } from "./resolve/routing-state.ts";
-import { askShard, openShardStream, type ShardAsker, type ShardQuestion } from "./scatter/ask-shard.ts";
+import { openRowStreams, untilStopped } from "./row-streams.ts";
+import type { ShardAsker } from "./scatter/ask-shard.ts";
 import { ReplicaLoad } from "./scatter/replica-choice.ts";
 import type { ShardTransport } from "./scatter/shard-transport.ts";
-
-/** Half of what the event loop may be held for: a slice may overrun by one step of the merge. */
-const SLICE_MS = 1;
 
 export interface Answer {
   readonly message: Message;
@@ -145,67 +141,24 @@ export class Gateway {
     const startedAt = clock.monotonic();
     const { plan } = query.resolved;
     const merge = startMerge(plan, query.request, query.asked, { groupBytesMax: limits.groupBytesMax });
+    const parts = { asker: this.#asker, groupBytesMax: limits.groupBytesMax };
     const gathered = { bytes: 0 };
     let round = merge.begin();
     for (let number = 1; round.length > 0; number++) {
       const requests = round;
       const facts = { round: number, calls: requests.length };
-      await step("gateway", "scatter", facts, () => this.#askRound(open, merge, requests, gathered));
-      round = await this.#inSlices(merge.nextSlices());
+      await step("gateway", "scatter", facts, () => askRound(parts, open, merge, requests, gathered));
+      round = await inSlices(merge.nextSlices(), clock);
       open.throwIfStopped();
     }
     const scattered = clock.monotonic();
     const message = await step("gateway", "merge", { bytes: gathered.bytes }, () => {
-      return this.#inSlices(merge.finishSlices());
+      return inSlices(merge.finishSlices(), clock);
     });
     query.timings.set("scatter", scattered - startedAt);
     query.timings.set("merge", clock.monotonic() - scattered);
     open.throwIfStopped();
     return message;
-  }
-
-  /** All requests of a round at once; the first fault that the answer cannot do without stops the others. */
-  async #askRound(
-    open: OpenQuery,
-    merge: MergeExecution,
-    requests: readonly ShardRequest[],
-    gathered: { bytes: number },
-  ): Promise<void> {
-    const failed = new AbortController();
-    const signal = AbortSignal.any([open.signal, failed.signal]);
-    const settled = new Set<number>();
-    const answered = new Set<ShardRequest>();
-
-    const ask = async (request: ShardRequest) => {
-      const { shard } = request;
-      try {
-        const reply = await askShard(this.#asker, this.#question(open, request), signal);
-        signal.throwIfAborted();
-        if (open.missing.has(shard)) return;
-        gathered.bytes += reply.message.length;
-        if (gathered.bytes > this.limits.groupBytesMax) {
-          const text = `answer query: the shards' partials exceed ${this.limits.groupBytesMax} bytes`;
-          throw new Fault("answer-too-large", text);
-        }
-        assert(!answered.has(request), "a shard enters a merge once");
-        answered.add(request);
-        const partial = { shard, request, ...decodePartial(open, shard, reply.message, reply.bounds) };
-        await this.#inSlices(merge.acceptSlices(partial));
-        settled.add(shard);
-        open.entry.answered = Math.max(open.entry.answered, settled.size);
-      } catch (error) {
-        const fault = faultFromUnknown(error, `ask shard ${shard}`);
-        if (open.missing.has(shard)) return;
-        try {
-          open.giveUpShard(shard, fault);
-          merge.exclude(shard);
-        } catch (fatal) {
-          failed.abort(fatal);
-          throw fatal;
-        }
-      }
-    };
-    await Promise.all(requests.map(ask));
   }
 
   /** A server-streaming method. Resolves when every shard has vouched for its stream, or was given up. */
@@ -215,7 +168,7 @@ export class Gateway {
     return new Promise((resolve, reject) => {
       const whole = this.#asStep(query, async (open, ended) => {
         const startedAt = this.#parts.clock.monotonic();
-        const streams = await this.#openStreams(open);
+        const streams = await openRowStreams(this.#asker, open);
         query.timings.set("scatter", this.#parts.clock.monotonic() - startedAt);
         const rows = mergeSortedRows(plan, streams, query.request);
         const { promise, resolve: finish, reject: fail } = Promise.withResolvers<void>();
@@ -234,84 +187,9 @@ export class Gateway {
     });
   }
 
-  async #openStreams(open: OpenQuery): Promise<Map<number, AsyncIterable<Message>>> {
-    const { query } = open;
-    const { plan } = query.resolved;
-    const request = shardRequest(plan, query.request);
-    const failed = new AbortController();
-    const opening = AbortSignal.any([open.signal, failed.signal]);
-    const streams = new Map<number, AsyncIterable<Message>>();
-    const openOne = async (shard: number) => {
-      try {
-        const stream = await openShardStream(this.#asker, this.#question(open, { shard, request }), opening);
-        streams.set(shard, rowsOf(stream.messages, shard, open));
-      } catch (error) {
-        try {
-          open.giveUpShard(shard, faultFromUnknown(error, `ask shard ${shard}`));
-        } catch (fatal) {
-          failed.abort(fatal);
-          throw fatal;
-        }
-      }
-    };
-    await step("gateway", "scatter", { round: 1, calls: query.asked.length }, async () => {
-      await Promise.all(query.asked.map(openOne));
-    });
-    return streams;
-  }
-
   /** How the query would be answered; no shard is asked. */
   explain(query: PreparedQuery): Explanation {
-    const { plan, snapshot, version, state } = query.resolved;
-    const lines = [
-      `${version.service}/${plan.method.name} at snapshot ${snapshot.id}, version ${version.name}, epoch ${state.epoch}`,
-      `shards asked: ${query.asked.join(", ") || "none"}`,
-      ...[...query.pruned].map(([shard, reason]) => `shard ${shard} left out: ${reason}`),
-      "",
-      describePlan(plan),
-    ];
-    return {
-      snapshot: { id: snapshot.id, version: version.name, epoch: state.epoch.toString() },
-      shards: {
-        asked: query.asked.map((shard) => ({
-          shard,
-          rows: (snapshot.shardSeals.get(shard)?.rows ?? 0n).toString(),
-          placements: (state.endpoints.get(version.name)?.get(shard) ?? []).map((endpoint) => endpoint.node),
-        })),
-        leftOut: [...query.pruned].map(([shard, reason]) => ({ shard, reason })),
-      },
-      etag: query.tag ?? null,
-      text: lines.join("\n"),
-    };
-  }
-
-  #question(open: OpenQuery, { shard, request }: ShardRequest): ShardQuestion {
-    const { state, snapshot, version, plan } = open.query.resolved;
-    return {
-      expected: {
-        shard,
-        snapshot: snapshot.id,
-        stateDigest: snapshot.shardSeals.get(shard)?.stateDigest ?? "",
-        serviceVersion: version.name,
-      },
-      replicas: state.endpoints.get(version.name)?.get(shard) ?? [],
-      path: `/${version.service}/${plan.method.name}`,
-      request: toBinary(plan.method.input, request),
-      deadline: open.shardDeadline,
-      traceparent: open.query.intent.traceparent,
-    };
-  }
-
-  /** Merging a million groups takes a second; other queries are not made to wait for it more than a slice. */
-  async #inSlices<T>(slices: Slices<T>): Promise<T> {
-    const { clock } = this.#parts;
-    for (let until = clock.monotonic() + SLICE_MS; ; ) {
-      const turn = slices.next();
-      if (turn.done) return turn.value;
-      if (clock.monotonic() < until) continue;
-      await setImmediate();
-      until = clock.monotonic() + SLICE_MS;
-    }
+    return explainQuery(query);
   }
 
   /** Opens the query, runs it as one step, and ends it whatever happens. */
@@ -343,73 +221,5 @@ export class Gateway {
         open.end();
       }
     });
-  }
-}
-
-export interface Explanation {
-  readonly snapshot: { readonly id: string; readonly version: string; readonly epoch: string };
-  readonly shards: {
-    readonly asked: readonly {
-      readonly shard: number;
-      readonly rows: string;
-      readonly placements: readonly string[];
-    }[];
-    readonly leftOut: readonly { readonly shard: number; readonly reason: string }[];
-  };
-  readonly etag: string | null;
-  readonly text: string;
-}
-
-function decodePartial(
-  open: OpenQuery,
-  shard: number,
-  message: Uint8Array,
-  bounds: Uint8Array | undefined,
-): { message: Message; bounds: TopBounds | undefined } {
-  try {
-    return {
-      message: fromBinary(open.query.resolved.plan.method.output, message),
-      bounds: bounds === undefined ? undefined : fromBinary(TopBoundsSchema, bounds),
-    };
-  } catch (error) {
-    throw new Fault("bad-partial", `read partial of shard ${shard}: ${(error as Error).message}`, { shard }, error);
-  }
-}
-
-/** A shard's rows. When it breaks and the client accepts partial answers, it just ends, and counts as missing. */
-async function* rowsOf(
-  messages: AsyncIterable<Uint8Array>,
-  shard: number,
-  open: OpenQuery,
-): AsyncGenerator<Message, void, undefined> {
-  try {
-    for await (const bytes of messages) yield decodePartial(open, shard, bytes, undefined).message;
-  } catch (error) {
-    open.giveUpShard(shard, faultFromUnknown(error, `read rows of shard ${shard}`));
-  }
-}
-
-/** The merged rows, ending the query with them. */
-async function* untilStopped(
-  rows: AsyncIterable<Message>,
-  open: OpenQuery,
-  finish: () => void,
-  fail: (fault: Fault) => void,
-): AsyncGenerator<Message, void, undefined> {
-  try {
-    for await (const row of rows) {
-      open.throwIfStopped();
-      yield row;
-    }
-    open.throwIfStopped();
-    finish();
-  } catch (error) {
-    // What stopped the query says more than what the stopped streams complain of.
-    const reason = open.signal.aborted ? open.signal.reason : error;
-    const fault = faultFromUnknown(reason, "answer query");
-    fail(fault);
-    throw fault;
-  } finally {
-    finish();
   }
 }

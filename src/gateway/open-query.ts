@@ -104,7 +104,6 @@ function isAboutTheShard(fault: Fault): boolean {
     case "out-of-memory":
     case "data-corrupt":
     case "cancelled":
-    case "internal":
       return true;
     default:
       return false;

@@ -219,7 +219,9 @@ function faultOf(error: ServiceError, call: ShardCall): Fault {
     return new Fault("answer-too-large", `${attempted(call)}: ${error.details}`, { shard: call.shard }, error);
   }
   const fault = faultFromStatus(error, attempted(call));
-  return new Fault(fault.id, fault.message, { ...fault.detail, shard: call.shard }, error);
+  // What went wrong inside a shard is that shard's failure; `internal` is this process's own word.
+  const id = fault.id === "internal" ? "shard-failed" : fault.id;
+  return new Fault(id, fault.message, { ...fault.detail, shard: call.shard }, error);
 }
 
 function attempted(call: ShardCall): string {

@@ -1,0 +1,93 @@
+import assert from "node:assert";
+import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { Fault } from "../fault/fault.ts";
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import { type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import { inSlices } from "./in-slices.ts";
+import type { MergeExecution } from "./merge/merge-execution.ts";
+import type { OpenQuery } from "./open-query.ts";
+import type { ShardRequest } from "./plan/query-plan.ts";
+import { askShard, type ShardAsker, type ShardQuestion } from "./scatter/ask-shard.ts";
+
+export interface RoundParts {
+  readonly asker: ShardAsker;
+  readonly groupBytesMax: number;
+}
+
+/** All requests of a round at once; the first fault that the answer cannot do without stops the others. */
+export async function askRound(
+  parts: RoundParts,
+  open: OpenQuery,
+  merge: MergeExecution,
+  requests: readonly ShardRequest[],
+  gathered: { bytes: number },
+): Promise<void> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([open.signal, failed.signal]);
+  const settled = new Set<number>();
+  const answered = new Set<ShardRequest>();
+
+  const ask = async (request: ShardRequest) => {
+    const { shard } = request;
+    try {
+      const reply = await askShard(parts.asker, shardQuestion(open, request), signal);
+      signal.throwIfAborted();
+      if (open.missing.has(shard)) return;
+      gathered.bytes += reply.message.length;
+      if (gathered.bytes > parts.groupBytesMax) {
+        const text = `answer query: the shards' partials exceed ${parts.groupBytesMax} bytes`;
+        throw new Fault("answer-too-large", text);
+      }
+      assert(!answered.has(request), "a shard enters a merge once");
+      answered.add(request);
+      const partial = { shard, request, ...decodePartial(open, shard, reply.message, reply.bounds) };
+      await inSlices(merge.acceptSlices(partial), parts.asker.clock);
+      settled.add(shard);
+      open.entry.answered = Math.max(open.entry.answered, settled.size);
+    } catch (error) {
+      const fault = faultFromUnknown(error, `ask shard ${shard}`);
+      if (open.missing.has(shard)) return;
+      try {
+        open.giveUpShard(shard, fault);
+        merge.exclude(shard);
+      } catch (fatal) {
+        failed.abort(fatal);
+        throw fatal;
+      }
+    }
+  };
+  await Promise.all(requests.map(ask));
+}
+
+export function shardQuestion(open: OpenQuery, { shard, request }: ShardRequest): ShardQuestion {
+  const { state, snapshot, version, plan } = open.query.resolved;
+  return {
+    expected: {
+      shard,
+      snapshot: snapshot.id,
+      stateDigest: snapshot.shardSeals.get(shard)?.stateDigest ?? "",
+      serviceVersion: version.name,
+    },
+    replicas: state.endpoints.get(version.name)?.get(shard) ?? [],
+    path: `/${version.service}/${plan.method.name}`,
+    request: toBinary(plan.method.input, request),
+    deadline: open.shardDeadline,
+    traceparent: open.query.intent.traceparent,
+  };
+}
+
+export function decodePartial(
+  open: OpenQuery,
+  shard: number,
+  message: Uint8Array,
+  bounds: Uint8Array | undefined,
+): { message: Message; bounds: TopBounds | undefined } {
+  try {
+    return {
+      message: fromBinary(open.query.resolved.plan.method.output, message),
+      bounds: bounds === undefined ? undefined : fromBinary(TopBoundsSchema, bounds),
+    };
+  } catch (error) {
+    throw new Fault("bad-partial", `read partial of shard ${shard}: ${(error as Error).message}`, { shard }, error);
+  }
+}

@@ -1,0 +1,73 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { Fault } from "../fault/fault.ts";
+import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import { step } from "../telemetry/step-channel.ts";
+import { decodePartial, shardQuestion } from "./ask-round.ts";
+import type { OpenQuery } from "./open-query.ts";
+import { shardRequest } from "./plan/shard-request.ts";
+import { openShardStream, type ShardAsker } from "./scatter/ask-shard.ts";
+
+/** Opens every shard's stream; resolves when each has vouched for itself by its stamp, or was given up. */
+export async function openRowStreams(asker: ShardAsker, open: OpenQuery): Promise<Map<number, AsyncIterable<Message>>> {
+  const { query } = open;
+  const { plan } = query.resolved;
+  const request = shardRequest(plan, query.request);
+  const failed = new AbortController();
+  const opening = AbortSignal.any([open.signal, failed.signal]);
+  const streams = new Map<number, AsyncIterable<Message>>();
+  const openOne = async (shard: number) => {
+    try {
+      const stream = await openShardStream(asker, shardQuestion(open, { shard, request }), opening);
+      streams.set(shard, rowsOf(stream.messages, shard, open));
+    } catch (error) {
+      try {
+        open.giveUpShard(shard, faultFromUnknown(error, `ask shard ${shard}`));
+      } catch (fatal) {
+        failed.abort(fatal);
+        throw fatal;
+      }
+    }
+  };
+  await step("gateway", "scatter", { round: 1, calls: query.asked.length }, async () => {
+    await Promise.all(query.asked.map(openOne));
+  });
+  return streams;
+}
+
+/** A shard's rows. When it breaks and the client accepts partial answers, it just ends, and counts as missing. */
+async function* rowsOf(
+  messages: AsyncIterable<Uint8Array>,
+  shard: number,
+  open: OpenQuery,
+): AsyncGenerator<Message, void, undefined> {
+  try {
+    for await (const bytes of messages) yield decodePartial(open, shard, bytes, undefined).message;
+  } catch (error) {
+    open.giveUpShard(shard, faultFromUnknown(error, `read rows of shard ${shard}`));
+  }
+}
+
+/** The merged rows, ending the query with them. */
+export async function* untilStopped(
+  rows: AsyncIterable<Message>,
+  open: OpenQuery,
+  finish: () => void,
+  fail: (fault: Fault) => void,
+): AsyncGenerator<Message, void, undefined> {
+  try {
+    for await (const row of rows) {
+      open.throwIfStopped();
+      yield row;
+    }
+    open.throwIfStopped();
+    finish();
+  } catch (error) {
+    // What stopped the query says more than what the stopped streams complain of.
+    const reason = open.signal.aborted ? open.signal.reason : error;
+    const fault = faultFromUnknown(reason, "answer query");
+    fail(fault);
+    throw fault;
+  } finally {
+    finish();
+  }
+}

@@ -176,12 +176,8 @@ describe("layout", () => {
 
   test("every file is imported by something", () => {
     const packageJson = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports?: unknown };
-    const entries = new Set([
-      "src/main/skynetes.ts",
-      ...JSON.stringify(packageJson.exports ?? {})
-        .matchAll(/dist\/([^"]+)\.js/g)
-        .map((m) => `src/${m[1]}.ts`),
-    ]);
+    const exported = JSON.stringify(packageJson.exports ?? {}).matchAll(/dist\/([^"]+)\.js/g);
+    const entries = new Set(["src/main/skynetes.ts", ...[...exported].map((match) => `src/${match[1]}.ts`)]);
     const reached = new Set(imports.filter((i) => i.relative).map((i) => i.to));
     const dead = files.filter((file) => !reached.has(file) && !entries.has(file));
     expect(dead, "delete what is no longer needed").toEqual([]);

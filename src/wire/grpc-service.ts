@@ -13,6 +13,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import { systemClock } from "../process/clock.ts";
 import { faultFromStatus, statusFromFault } from "./fault-status.ts";
 
 /**
@@ -109,7 +110,7 @@ function callUnary(client: Client, method: DescMethod, request: unknown, options
   const attempted = `call ${definition.path} at ${client.getChannel().getTarget()}`;
   return new Promise((resolve, reject) => {
     if (options.signal?.aborted) return reject(faultFromUnknown(options.signal.reason, attempted));
-    const callOptions: CallOptions = { deadline: Date.now() + options.timeoutMs };
+    const callOptions: CallOptions = { deadline: systemClock.now() + options.timeoutMs };
     const call = client.makeUnaryRequest(
       definition.path,
       definition.requestSerialize,

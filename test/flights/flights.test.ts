@@ -2,7 +2,7 @@
  * The main job: three million real flights through log, nodes, snapshots, services and gateway, every answer compared
  * with one DuckDB over the original file.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -11,7 +11,6 @@ import { type FlightFilter, FlightsOracle, type SnapshotName, type TopOrder } fr
 import { ask, isAlive, MeshProcess } from "./mesh-process.ts";
 
 const SNAPSHOTS = ["q1-2001", "h1-2001"] as const;
-const SERVICES = ["flights.v1.DelayService", "flights.v1.NetworkService"];
 const dataDirectory = mkdtempSync(join(tmpdir(), "skynetes-flights-"));
 
 let mesh: MeshProcess;
@@ -20,7 +19,7 @@ let airports: readonly string[];
 
 beforeAll(async () => {
   mesh = await MeshProcess.start("examples/flights/mesh.yaml", dataDirectory);
-  await mesh.serving(SNAPSHOTS, SERVICES, 240_000);
+  await mesh.serving(240_000);
   oracle = await FlightsOracle.open();
   airports = await oracle.airports();
 }, 300_000);
@@ -166,6 +165,76 @@ describe("three million flights", () => {
     expect(replies[0]?.headers.etag).toMatch(/^"[^"]+"$/);
   });
 
+  test("bad input is told what is wrong with it, and the next request is answered", async () => {
+    const summarize = "/v1/snapshots/h1-2001/flights.v1.DelayService/Summarize";
+    const top = "/v1/snapshots/h1-2001/flights.v1.DelayService/TopDestinations";
+    const cases: [path: string, body: unknown, status: number, problem: string, names: string][] = [
+      ["/v1/snapshots/nope/flights.v1.DelayService/Summarize", {}, 404, "unknown-snapshot", "nope"],
+      ["/v1/snapshots/..%2F..%2Fetc/flights.v1.DelayService/Summarize", {}, 404, "unknown-snapshot", "etc"],
+      ["/v1/snapshots/h1-2001/flights.v1.Nothing/Summarize", {}, 404, "unknown-service", "flights.v1.Nothing"],
+      ["/v1/snapshots/h1-2001/flights.v1.DelayService/Guess", {}, 404, "unknown-method", "Guess"],
+      [
+        "/v1/snapshots/h1-2001/flights.v1.DelayService@delay-v9-00000000/Summarize",
+        {},
+        404,
+        "unknown-version",
+        "delay-v9-00000000",
+      ],
+      [summarize, { orign: "LAX" }, 400, "invalid-request", "orign"],
+      [summarize, '{"origin": "LAX"', 400, "malformed-request", ""],
+      [summarize, '{"origin": "LAX", "origin": "SFO"}', 400, "malformed-request", "origin"],
+      [summarize, `${"[".repeat(5_000)}${"]".repeat(5_000)}`, 400, "malformed-request", "deep"],
+      [summarize, { from: "yesterday" }, 400, "invalid-request", "from"],
+      [top, { limit: -1 }, 400, "invalid-request", "limit"],
+      [top, '{"limit": 12345678901234567890}', 400, "invalid-request", "limit"],
+      [top, '{"limit": 1.5}', 400, "invalid-request", "limit"],
+      [`${summarize}?colour=red`, {}, 400, "invalid-request", "colour"],
+      [`${summarize}?timeout=soon`, {}, 400, "invalid-request", "soon"],
+      [summarize, `{"origin": "${"x".repeat(2 << 20)}"}`, 413, "request-too-large", ""],
+    ];
+    for (const [path, body, status, problem, names] of cases) {
+      const reply = await ask(mesh.url, path, body);
+      expect(
+        [reply.status, JSON.parse(reply.text).type],
+        `${path} ${JSON.stringify(body).slice(0, 80)}: ${reply.text}`,
+      ).toEqual([status, `https://skynetes.io/problems/${problem}`]);
+      expect(reply.text).toContain(names);
+      expect(reply.headers["content-type"]).toContain("application/problem+json");
+    }
+    expect((await answerOf("h1-2001", "flights.v1.DelayService/Summarize", {})).completeness.complete).toBe(true);
+  });
+
+  test("a damaged segment is never served: it is noticed, mended from the archive, and the answers stay right", async () => {
+    const expected = await oracle.summarize("h1-2001", {});
+    const segments = globSync("nodes/*/shard-*/segments/*.parquet", { cwd: dataDirectory }).map((file) =>
+      join(dataDirectory, file),
+    );
+    expect(segments.length).toBeGreaterThanOrEqual(8);
+    const [truncated, flipped] = [segments[0] as string, segments[segments.length - 1] as string];
+    const bytes = readFileSync(flipped);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 0x10, bytes.length >> 1);
+    for (const file of [truncated, flipped]) chmodSync(file, 0o600);
+    writeFileSync(flipped, bytes);
+    truncateSync(truncated, 1_000);
+
+    // The processes that read the files start again: their state in memory is gone.
+    const services = mesh.children().filter((child) => / service /.test(child.command));
+    for (const { pid } of services) process.kill(pid, "SIGKILL");
+    const until = Date.now() + 30_000;
+    for (;;) {
+      const reply = await ask(mesh.url, "/v1/snapshots/h1-2001/flights.v1.DelayService/Summarize", {});
+      if (reply.status === 200) {
+        expect(JSON.parse(reply.text).answer).toEqual(expected);
+        break;
+      }
+      expect(Date.now(), `${reply.text}\n${mesh.output.slice(-3_000)}`).toBeLessThan(until);
+      await new Promise((wake) => setTimeout(wake, 200));
+    }
+    expect((await answerOf("q1-2001", "flights.v1.NetworkService/Busiest", { limit: 5 })).answer).toEqual(
+      await oracle.busiest("q1-2001", 5),
+    );
+  });
+
   test("after Ctrl-C no process is left, and a second start reuses the data", async () => {
     const before = (await answerOf("h1-2001", "flights.v1.DelayService/Summarize", {})).answer;
     const pids = [mesh.pid, ...mesh.children().map((child) => child.pid)];
@@ -174,7 +243,7 @@ describe("three million flights", () => {
     expect(pids.filter(isAlive)).toEqual([]);
 
     mesh = await MeshProcess.start("examples/flights/mesh.yaml", dataDirectory);
-    await mesh.serving(SNAPSHOTS, SERVICES, 60_000);
+    await mesh.serving(60_000);
     expect((await answerOf("h1-2001", "flights.v1.DelayService/Summarize", {})).answer).toEqual(before);
   });
 });

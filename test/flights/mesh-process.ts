@@ -20,6 +20,7 @@ export class MeshProcess {
   readonly #child: ChildProcess;
   readonly #stderr: string[] = [];
   readonly exited: Promise<number | null>;
+  #isReady = false;
 
   private constructor(child: ChildProcess, ports: MeshPorts, dataDirectory: string) {
     this.#child = child;
@@ -30,7 +31,10 @@ export class MeshProcess {
       this.#stderr.push(chunk.toString());
       if (this.#stderr.length > 2_000) this.#stderr.shift();
     };
-    child.stdout?.on("data", keep);
+    child.stdout?.on("data", (chunk: Buffer) => {
+      keep(chunk);
+      if (chunk.includes('{"ready":')) this.#isReady = true;
+    });
     child.stderr?.on("data", keep);
   }
 
@@ -60,27 +64,14 @@ export class MeshProcess {
     return this.#child.pid as number;
   }
 
-  /** Returns when every snapshot named serves every service named. */
-  async serving(snapshots: readonly string[], services: readonly string[], withinMs: number): Promise<void> {
+  /** Returns when `up` says that all the manifest wants is served. */
+  async serving(withinMs: number): Promise<void> {
     const until = Date.now() + withinMs;
-    let seen = "nothing yet";
-    while (Date.now() < until) {
+    while (!this.#isReady) {
       if (this.#child.exitCode !== null) throw new Error(`up ended with ${this.#child.exitCode}:\n${this.output}`);
-      try {
-        const { body } = await request(`${this.url}/v1/snapshots`);
-        seen = await body.text();
-        const list = (JSON.parse(seen) as { snapshots: { id: string; bindings: { service: string }[] }[] }).snapshots;
-        const all = snapshots.every((id) => {
-          const bound = list.find((snapshot) => snapshot.id === id)?.bindings.map((binding) => binding.service) ?? [];
-          return services.every((service) => bound.includes(service));
-        });
-        if (all) return;
-      } catch (error) {
-        seen = String(error);
-      }
-      await new Promise((wake) => setTimeout(wake, 200));
+      if (Date.now() > until) throw new Error(`not serving within ${withinMs} ms:\n${this.output}`);
+      await new Promise((wake) => setTimeout(wake, 50));
     }
-    throw new Error(`not serving within ${withinMs} ms; last seen: ${seen}\n${this.output}`);
   }
 
   /** Ctrl-C, as a terminal sends it; resolves with the exit code. */

@@ -27,7 +27,7 @@ beforeAll(async () => {
     });
   }
   mesh = await MeshProcess.start("examples/flights/mesh.yaml", dataDirectory);
-  await mesh.serving(["q1-2001", "h1-2001"], ["flights.v1.DelayService", "flights.v1.NetworkService"], 240_000);
+  await mesh.serving(240_000);
   oracle = await FlightsOracle.open();
 }, 600_000);
 

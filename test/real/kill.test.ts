@@ -12,7 +12,6 @@ import { FlightsOracle } from "../flights/flights-oracle.ts";
 import { MeshProcess } from "../flights/mesh-process.ts";
 
 const SNAPSHOTS = ["q1-2001", "h1-2001"];
-const SERVICES = ["flights.v1.DelayService", "flights.v1.NetworkService"];
 const MANIFEST = "examples/flights/mesh.yaml";
 const KILLS_WHILE_LOADING = 10;
 const KILLS_UNDER_LOAD = 40;
@@ -71,7 +70,7 @@ test("fifty kills: no wrong answer, only clear errors, back within ten seconds, 
 
   // While loading: the moments when a node has half a batch, half a segment or half a manifest.
   let killed = 0;
-  const loading = mesh.serving(SNAPSHOTS, SERVICES, 400_000);
+  const loading = mesh.serving(400_000);
   let isLoading = true;
   loading.finally(() => {
     isLoading = false;
@@ -120,6 +119,6 @@ test("fifty kills: no wrong answer, only clear errors, back within ten seconds, 
   expect(await mesh.stop()).toBe(0);
   const calm = await MeshProcess.start(MANIFEST, undisturbed);
   meshes.push(calm);
-  await calm.serving(SNAPSHOTS, SERVICES, 240_000);
+  await calm.serving(240_000);
   expect(after).toEqual(await digests(calm));
 }, 1_200_000);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT_CODE } from "../process/exit-code.ts";
 import { addExplainCommand } from "./explain-command.ts";
@@ -20,6 +21,11 @@ export interface ProgramFacts {
 /** Runs one command line and returns the exit code. */
 export async function runCommandLine(args: readonly string[], facts: ProgramFacts): Promise<number> {
   const program = commandLine(facts);
+  // Not an option of commander's: it would take `--version NAME` from `skynetes service`.
+  if (args[0] === "--version" || args[0] === "-V") {
+    process.stdout.write(`${packageVersion()}\n`);
+    return EXIT_CODE.ok;
+  }
   try {
     await program.parseAsync([...args], { from: "user" });
     return Number(process.exitCode ?? EXIT_CODE.ok);
@@ -51,6 +57,12 @@ export function commandLine(facts: ProgramFacts): Command {
   return program;
 }
 
+/** Of the package this file belongs to, from source and from dist alike. */
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 const EXIT_CODES = `
 Exit codes:
   ${EXIT_CODE.ok}    done
@@ -61,4 +73,4 @@ Exit codes:
   ${EXIT_CODE.configuration}   the manifest or another configuration is wrong
   ${EXIT_CODE.interrupted}  stopped at once by a second Ctrl-C
 
-Data goes to stdout, everything else to stderr.`;
+Data goes to stdout, everything else to stderr. 'skynetes --version' tells the program's version.`;

@@ -14,7 +14,10 @@ export interface RoundParts {
   readonly groupBytesMax: number;
 }
 
-/** All requests of a round at once; the first fault that the answer cannot do without stops the others. */
+/**
+ * All requests of a round at once. The first fault that the answer cannot do without rejects, which ends the query, which
+ * stops the others.
+ */
 export async function askRound(
   parts: RoundParts,
   open: OpenQuery,
@@ -22,16 +25,14 @@ export async function askRound(
   requests: readonly ShardRequest[],
   gathered: { bytes: number },
 ): Promise<void> {
-  const failed = new AbortController();
-  const signal = AbortSignal.any([open.signal, failed.signal]);
   const settled = new Set<number>();
   const answered = new Set<ShardRequest>();
 
   const ask = async (request: ShardRequest) => {
     const { shard } = request;
     try {
-      const reply = await askShard(parts.asker, shardQuestion(open, request), signal);
-      signal.throwIfAborted();
+      const reply = await askShard(parts.asker, shardQuestion(open, request), open.signal);
+      open.throwIfStopped();
       if (open.missing.has(shard)) return;
       gathered.bytes += reply.message.length;
       if (gathered.bytes > parts.groupBytesMax) {
@@ -47,13 +48,8 @@ export async function askRound(
     } catch (error) {
       const fault = faultFromUnknown(error, `ask shard ${shard}`);
       if (open.missing.has(shard)) return;
-      try {
-        open.giveUpShard(shard, fault);
-        merge.exclude(shard);
-      } catch (fatal) {
-        failed.abort(fatal);
-        throw fatal;
-      }
+      open.giveUpShard(shard, fault);
+      merge.exclude(shard);
     }
   };
   await Promise.all(requests.map(ask));

@@ -12,20 +12,13 @@ export async function openRowStreams(asker: ShardAsker, open: OpenQuery): Promis
   const { query } = open;
   const { plan } = query.resolved;
   const request = shardRequest(plan, query.request);
-  const failed = new AbortController();
-  const opening = AbortSignal.any([open.signal, failed.signal]);
   const streams = new Map<number, AsyncIterable<Message>>();
   const openOne = async (shard: number) => {
     try {
-      const stream = await openShardStream(asker, shardQuestion(open, { shard, request }), opening);
+      const stream = await openShardStream(asker, shardQuestion(open, { shard, request }), open.signal);
       streams.set(shard, rowsOf(stream.messages, shard, open));
     } catch (error) {
-      try {
-        open.giveUpShard(shard, faultFromUnknown(error, `ask shard ${shard}`));
-      } catch (fatal) {
-        failed.abort(fatal);
-        throw fatal;
-      }
+      open.giveUpShard(shard, faultFromUnknown(error, `ask shard ${shard}`));
     }
   };
   await step("gateway", "scatter", { round: 1, calls: query.asked.length }, async () => {

@@ -233,6 +233,13 @@ describe("streams", () => {
     expect(all.length).toBeLessThan(200);
   });
 
+  test("a stream that broke before anybody read it is broken, not short", async () => {
+    mesh.shard(0).script.breakAfter = 3;
+    mesh.shard(3).script.before = () => new Promise((resolve) => setTimeout(resolve, 150));
+    const all = lines((await mesh.post(rows(), {})).text);
+    expect(all.at(-1)).toMatchObject({ $error: { shard: 0 } });
+  });
+
   test("a stream that cannot begin is a problem with its status, not a stream", async () => {
     mesh.shard(1).script.fail = () => ({ code: 13, details: "no" });
     const reply = await mesh.post(rows(), {});

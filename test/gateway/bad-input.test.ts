@@ -184,10 +184,11 @@ describe("names and controls", () => {
     expect(problem(await send({ "x-skynetes-at-least": "soon" }))).toEqual(INVALID);
     for (const shard of mesh.allShards) shard.calls.length = 0;
     expect((await send({ traceparent: "00-nonsense" })).status).toBe(200);
-    expect(mesh.shard(0).calls[0]?.metadata.get("traceparent")).toEqual([]);
+    await send({ traceparent: `00-${"0".repeat(32)}-b7ad6b7169203331-01` });
+    expect(mesh.shard(0).calls.map((call) => call.metadata.get("traceparent"))).toEqual([[], []]);
     const good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     await send({ traceparent: good });
-    expect(mesh.shard(0).calls[1]?.metadata.get("traceparent")).toEqual([good]);
+    expect(mesh.shard(0).calls[2]?.metadata.get("traceparent")).toEqual([good]);
   });
 });
 

@@ -52,6 +52,21 @@ describe("stamps: a partial of another state is never merged", () => {
     await mesh.until(() => mesh.shard(2).calls.every((call) => call.cancelled), "the refused streams are cancelled");
   });
 
+  test("a refused stream is cancelled while the query goes on with the second try", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.script = { rows: [1n] };
+    mesh.shard(2).script = {
+      stamp: (right, call) => (call === 1 ? { ...right, shard: 0 } : right),
+      delay: forEver,
+    };
+    const leave = new AbortController();
+    const under = mesh.post(`/v1/snapshots/s2/${SERVICE}/Rows`, {}, { signal: leave.signal }).catch(() => undefined);
+    await mesh.until(() => mesh.shard(2).calls[0]?.cancelled === true, "the refused stream is cancelled");
+    expect(mesh.shard(2).calls[1]?.cancelled ?? false).toBe(false);
+    leave.abort();
+    await under;
+  });
+
   test("a wrong stamp on the first try and a right one on the second is one right answer", async () => {
     await start();
     mesh.shard(1).script = { stamp: (right, call) => (call === 1 ? { ...right, snapshot: "s1" } : right) };

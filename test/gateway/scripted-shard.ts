@@ -18,6 +18,8 @@ import { probeMessage } from "./probe-service.ts";
 export interface ShardScript {
   /** Changes the stamp that it should send; `undefined` sends none. */
   stamp?: (right: Stamp, call: number) => Stamp | undefined;
+  /** Waits before it sends its stamp. */
+  before?: (call: number) => Promise<void>;
   /** Fails instead of answering. */
   fail?: (call: number) => { code: status; details: string } | undefined;
   /** Waits before it answers; hangs until the call is cancelled when it never resolves. */
@@ -109,6 +111,7 @@ export class ScriptedShard {
     const number = this.#see(call, name);
     const failed = this.script.fail?.(number);
     if (failed !== undefined) return reply(failed);
+    await this.script.before?.(number);
     this.#sendStamp(call, number);
     await this.script.delay?.(number);
     if (call.cancelled) return;
@@ -124,6 +127,7 @@ export class ScriptedShard {
     call.on("error", () => undefined);
     const failed = this.script.fail?.(number);
     if (failed !== undefined) return void call.emit("error", failed);
+    await this.script.before?.(number);
     this.#sendStamp(call, number);
     await this.script.delay?.(number);
     const method = this.#desc.methods.find((m) => m.name === name)!;

@@ -24,7 +24,8 @@ export class PartitionReader {
   readonly watch: ChangeWatch;
   readonly #clock: Clock;
   readonly #segments: SegmentIndex[] = [];
-  #boundFile: FileHandle | undefined;
+  /** The promise, not the handle: two callers at once must share one, or the other's is never closed. */
+  #boundFile: Promise<FileHandle> | undefined;
   #scan: Promise<void> = Promise.resolve();
 
   constructor(path: string, clock: Clock) {
@@ -37,8 +38,7 @@ export class PartitionReader {
   async bound(): Promise<Bound> {
     const file = join(this.path, BOUND_FILE);
     for (let look = 0; look < BOUND_LOOKS_MAX; look++) {
-      this.#boundFile ??= await this.#openExisting(file);
-      const bound = await readBound(this.#boundFile);
+      const bound = await readBound(await this.#openBoundFile(file));
       if (bound !== undefined) return bound;
       await sleep(this.#clock, 1);
     }
@@ -82,8 +82,17 @@ export class PartitionReader {
 
   async close(): Promise<void> {
     this.watch.close();
-    await this.#boundFile?.close();
+    const opened = this.#boundFile;
     this.#boundFile = undefined;
+    await (await opened?.catch(() => undefined))?.close();
+  }
+
+  #openBoundFile(file: string): Promise<FileHandle> {
+    this.#boundFile ??= this.#openExisting(file).catch((error) => {
+      this.#boundFile = undefined;
+      throw error;
+    });
+    return this.#boundFile;
   }
 
   /** Extends the index up to the bound: one scan at a time, others wait for it. */

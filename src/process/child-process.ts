@@ -38,7 +38,7 @@ export function runChild(command: ChildCommand, clock: Clock, log: LineLog): Chi
   child.stdin.on("error", () => {});
   createInterface({ input: child.stderr }).on("line", (line) => relayLine(log, line));
 
-  const ended = childEnded(child);
+  const ended = childEnded(child, clock);
   const ready = childReady(child, command, clock, ended);
   // Whoever does not wait for readiness learns of the end by `ended`.
   ready.catch(() => {});
@@ -59,10 +59,20 @@ export function runChild(command: ChildCommand, clock: Clock, log: LineLog): Chi
   };
 }
 
-function childEnded(child: ChildProcess): Promise<string> {
+/** How long the last lines of a child that has ended are waited for: a process of its own may still hold the pipe. */
+const LAST_LINES_MS = 500;
+
+function childEnded(child: ChildProcess, clock: Clock): Promise<string> {
   return new Promise((resolve) => {
     child.once("error", (error) => resolve(`could not be started: ${error.message}`));
-    child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `killed by ${signal}`));
+    child.once("exit", (code, signal) => {
+      const why = signal === null ? `exit code ${code}` : `killed by ${signal}`;
+      const cancel = clock.after(LAST_LINES_MS, () => resolve(why));
+      child.once("close", () => {
+        cancel();
+        resolve(why);
+      });
+    });
   });
 }
 

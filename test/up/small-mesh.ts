@@ -142,7 +142,7 @@ export function startUp(manifest: string, dataDirectory: string, extra: readonly
   child.stderr.on("data", (chunk) => {
     text += chunk;
   });
-  const exited = new Promise<number | null>((done) => child.once("exit", (code) => done(code)));
+  const exited = new Promise<number | null>((done) => child.once("close", (code) => done(code)));
   return new Promise((resolve_, reject) => {
     exited.then((code) => reject(new Error(`up ended with ${code}:\n${text}`)));
     createInterface({ input: child.stdout }).on("line", (line) => {

@@ -228,14 +228,10 @@ describe("kills and restarts", () => {
     const asked = await snapshot("list");
     expect(asked.code).toBe(1);
     expect(asked.stderr).toContain("start it with 'skynetes up'");
-    const order = ["gateway", "delay-v1", "node-a"].map((part) => mesh.stderr().lastIndexOf(`"part":"${part}`));
     const closing = [...mesh.stderr().matchAll(/"part":"([^"]+)","message":"stopping: SIGTERM"/g)].map(
       ([, part]) => part,
     );
-    expect(
-      order.every((at) => at >= 0),
-      mesh.stderr(),
-    ).toBe(true);
+    expect(closing).toHaveLength(children.length);
     expect(closing[0]).toBe("gateway");
     expect(closing.at(-1)).toMatch(/^node-[ab]$/);
   });

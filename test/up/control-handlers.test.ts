@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Metadata } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Log } from "../../src/log/log.ts";
+import { systemClock } from "../../src/process/clock.ts";
+import { controlHandlers } from "../../src/up/control-handlers.ts";
+import { ControlStore } from "../../src/up/control-store.ts";
+import { dataDirectory } from "../../src/up/data-directory.ts";
+import { DELAY, manifestFixture, V1, V2 } from "./mesh-fixture.ts";
+
+const manifest = manifestFixture({
+  topics: [{ name: "flights", partitions: 2, format: "JSON", timestamps: "NonDecreasing", seed: undefined }],
+});
+/** Two partitions of 10 and 20 records, of which the second has not passed the year 2002. */
+const log = {
+  describeTopic: async (name: string) => ({ name, id: "t-1", partitions: 2 }),
+  bounds: async (_: string, partition: number) => ({ start: 0n, bound: partition === 0 ? 10n : 20n }),
+  offsetsForTime: async (_: string, ms: number) => (ms < Date.UTC(2002) ? [4n, 7n] : [9n, undefined]),
+} as unknown as Log;
+const call = { signal: new AbortController().signal, metadata: new Metadata() };
+const binding = { service: DELAY, version: V1 };
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "skynetes-control-"));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const open = () => ControlStore.open(dataDirectory(root), manifest.mesh, 0);
+
+function control(seeded = true) {
+  const store = open();
+  const wake = vi.fn();
+  const view = { seeded: () => seeded, phase: () => undefined, planText: () => "the plan" };
+  return { wake, handlers: controlHandlers({ manifest, store, log, clock: systemClock, view, wake }) };
+}
+
+const request = (over: object) => ({ id: "a", bindings: [binding], pinned: false, ...over }) as never;
+
+describe("control service", () => {
+  test("a snapshot has its cut on disk before the call returns, and the driver is woken", async () => {
+    const { handlers, wake } = control();
+    const { snapshot } = await handlers.createSnapshot(request({}), call);
+    expect(open().state.snapshots[0]).toMatchObject({
+      id: "a",
+      cut: {
+        positions: [
+          { partition: 0, position: 10n },
+          { partition: 1, position: 20n },
+        ],
+      },
+    });
+    expect(snapshot?.id).toBe("a");
+    expect(wake).toHaveBeenCalled();
+  });
+
+  test("as of a time, the cut is before the first record at or after it", async () => {
+    await control().handlers.createSnapshot(request({ asOf: timestampFromMs(Date.UTC(2001, 5)) }), call);
+    expect(open().state.snapshots[0]?.cut?.positions.map((p) => p.position)).toEqual([4n, 7n]);
+  });
+
+  test("a time that some partition has not passed is refused, and nothing is recorded", async () => {
+    const asOf = timestampFromMs(Date.UTC(2003));
+    await expect(control().handlers.createSnapshot(request({ asOf }), call)).rejects.toMatchObject({
+      id: "cut-not-reached",
+      message: expect.stringContaining("flights/1"),
+    });
+    expect(open().state.snapshots).toEqual([]);
+  });
+
+  test("of two that want one id at the same time, one gets it", async () => {
+    const { handlers } = control();
+    const both = await Promise.allSettled([
+      handlers.createSnapshot(request({}), call),
+      handlers.createSnapshot(request({}), call),
+    ]);
+    expect(both.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    expect(open().state.snapshots).toHaveLength(1);
+  });
+
+  test("while the seeds are loaded no cut would hold all of them", async () => {
+    await expect(control(false).handlers.createSnapshot(request({}), call)).rejects.toMatchObject({ id: "not-ready" });
+  });
+
+  test("bind, pin and retire are durable when they return", async () => {
+    const { handlers } = control();
+    await handlers.createSnapshot(request({}), call);
+    await handlers.bindSnapshot({ id: "a", binding: { service: DELAY, version: V2 } } as never, call);
+    await handlers.pinSnapshot({ id: "a", pinned: true } as never, call);
+    await handlers.retireSnapshot({ id: "a" } as never, call);
+    expect(open().state.snapshots[0]).toMatchObject({
+      bindings: [{ service: DELAY, version: V2 }],
+      pinned: true,
+      retiring: true,
+    });
+  });
+
+  test("an unknown snapshot is unknown", () => {
+    expect(() => control().handlers.getSnapshot({ id: "b" } as never, call)).toThrow("no such snapshot");
+  });
+});

@@ -29,10 +29,18 @@ import { cacheHeaders, QUERY_ID_HEADER, routeHeaders, timingHeaders } from "./re
 import { isGetAllowed } from "./resolve/describe-mesh.ts";
 
 export const JSON_TYPE = "application/json; charset=utf-8";
+export type HttpHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 const CONTROLS = ["completeness", "explain", "timeout"] as const;
 
-/** Queries over HTTP: `/v1/snapshots/{snapshot}/{service}[@{version}]/{method}`, and answer sets. */
-export function addQueryRoutes(server: HttpServer, gateway: Gateway, clock: Clock): void {
+/**
+ * Queries over HTTP: `/v1/snapshots/{snapshot}/{service}[@{version}]/{method}`. Returns the handler of answer sets, whose
+ * path also describes the snapshot.
+ */
+export function addQueryRoutes(
+  server: HttpServer,
+  gateway: Gateway,
+  clock: Clock,
+): { readonly postAnswerSet: HttpHandler } {
   const door = new HttpDoor(gateway, clock);
   const guarded = (handle: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) => {
     return (request: FastifyRequest, reply: FastifyReply) =>
@@ -50,11 +58,7 @@ export function addQueryRoutes(server: HttpServer, gateway: Gateway, clock: Cloc
     },
     problemOf,
   );
-  // GET of the same path describes the snapshot: see listing-routes.ts.
-  server.post(
-    "/v1/snapshots/:snapshot",
-    guarded((request, reply) => door.set(request, reply)),
-  );
+  return { postAnswerSet: guarded((request, reply) => door.set(request, reply)) };
 }
 
 class HttpDoor {

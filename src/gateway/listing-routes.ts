@@ -8,7 +8,7 @@ import {
   ListSnapshotsResponseSchema,
 } from "../wire/generated/skynetes/v1/gateway_pb.ts";
 import type { Gateway } from "./gateway.ts";
-import { JSON_TYPE, sendJson } from "./http-door.ts";
+import { type HttpHandler, JSON_TYPE, sendJson } from "./http-door.ts";
 import { openApi } from "./openapi.ts";
 import { addRoute, type HttpServer } from "./receive/http/http-server.ts";
 import { readQueryString } from "./receive/http/query-string.ts";
@@ -19,6 +19,7 @@ import type { RoutingState } from "./resolve/routing-state.ts";
 
 export interface ListingParts {
   readonly gateway: Gateway;
+  readonly postAnswerSet: HttpHandler;
   /** Closing gateways are not ready: balancers look elsewhere before the sockets close. */
   readonly isClosing: () => boolean;
   /** Prometheus text; absent when nothing is measured. */
@@ -26,7 +27,8 @@ export interface ListingParts {
 }
 
 /** What is not a query: lists, health, metrics, the API's description. The same facts as GatewayService gives. */
-export function addListingRoutes(server: HttpServer, { gateway, isClosing, metrics }: ListingParts): void {
+export function addListingRoutes(server: HttpServer, parts: ListingParts): void {
+  const { gateway, postAnswerSet, isClosing, metrics } = parts;
   const get = (url: string, answer: (request: FastifyRequest, reply: FastifyReply) => unknown) => {
     const guarded = (request: FastifyRequest, reply: FastifyReply) => {
       readQueryString(request.query, []);
@@ -41,11 +43,12 @@ export function addListingRoutes(server: HttpServer, { gateway, isClosing, metri
 
   get("/v1/mesh", (request, reply) => send(reply, DescribeMeshResponseSchema, describeMesh(table(request))));
   get("/v1/snapshots", (request, reply) => send(reply, ListSnapshotsResponseSchema, listSnapshots(table(request))));
-  server.get("/v1/snapshots/:snapshot", (request, reply) => {
+  const describeOne: HttpHandler = (request, reply) => {
     readQueryString(request.query, []);
     const { snapshot } = request.params as { snapshot: string };
     return send(reply, DescribeSnapshotResponseSchema, describeSnapshot(table(request), snapshot));
-  });
+  };
+  addRoute(server, "/v1/snapshots/:snapshot", { GET: describeOne, POST: postAnswerSet }, problemOf);
   get("/v1/queries", (_request, reply) => {
     const queries = create(ListQueriesResponseSchema, { queries: gateway.register.list() });
     return send(reply, ListQueriesResponseSchema, queries);

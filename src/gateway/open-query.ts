@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { Clock } from "../process/clock.ts";
@@ -31,6 +32,8 @@ export class OpenQuery {
   constructor(query: PreparedQuery, register: QueryRegister, clock: Clock, serverFloor: number) {
     this.query = query;
     this.signal = AbortSignal.any([query.intent.signal, this.#stop.signal]);
+    // One listener for each shard call under way: many shards are no leak.
+    setMaxListeners(0, this.signal);
     const remaining = query.deadline - clock.monotonic();
     this.shardDeadline = query.deadline - Math.min(RESERVE_MS_MAX, remaining * RESERVE_SHARE);
     const quality = query.intent.quality;

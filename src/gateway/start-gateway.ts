@@ -47,9 +47,9 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
   const gateway = new Gateway({ transport, clock, randomness, limits, currentState });
   const grpc = new GrpcDoor(gateway, clock);
   const http = httpServer(limits, problemOf);
-  addQueryRoutes(http, gateway, clock);
+  const { postAnswerSet } = addQueryRoutes(http, gateway, clock);
   const metrics = telemetry === undefined ? undefined : () => telemetry.prometheusText();
-  addListingRoutes(http, { gateway, isClosing: () => closing, metrics });
+  addListingRoutes(http, { gateway, postAnswerSet, isClosing: () => closing, metrics });
   const admin = new Server({ "grpc.max_receive_message_length": ADMIN_MESSAGE_MAX });
   addAdminService(admin, { gateway: config.name, instance: randomness.id(), tables, register: gateway.register });
 

@@ -92,6 +92,22 @@ describe("answers over HTTP", () => {
   });
 });
 
+test("many shards are asked at once without a warning of leaks", async () => {
+  const warnings: Error[] = [];
+  const listen = (warning: Error) => warnings.push(warning);
+  process.on("warning", listen);
+  const wide = await scriptedMesh({ shards: 24 });
+  try {
+    for (const shard of wide.allShards) shard.script.delay = () => new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await wide.echo()).json.answer.rows).toBe("24");
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off("warning", listen);
+    await wide.close();
+  }
+  expect(warnings).toEqual([]);
+});
+
 describe("tags and caches", () => {
   test("an unpinned answer has a strong tag, is revalidated, and says where it is for ever", async () => {
     const reply = await mesh.echo({ number: "7" }, "", "latest");

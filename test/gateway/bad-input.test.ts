@@ -171,6 +171,7 @@ describe("names and controls", () => {
     for (const [path, allow] of [
       [ECHO, "POST, GET, HEAD"],
       ["/v1/mesh", "GET, HEAD"],
+      ["/v1/snapshots/s2", "GET, POST, HEAD"],
       ["/v1/queries/x", "DELETE"],
     ] as const) {
       const reply = await mesh.get(path, { method: "PUT", body: "{}" });

@@ -57,6 +57,16 @@ export function addRoute(
   for (const [method, handler] of Object.entries(handlers)) {
     server.route({ method: method as HTTPMethods, url, handler: handler as never });
   }
+  refuseOtherMethods(server, url, allowed, problemOf);
+}
+
+/** Every method of a path but those that have a route. */
+function refuseOtherMethods(
+  server: HttpServer,
+  url: string,
+  allowed: readonly HTTPMethods[],
+  problemOf: ProblemOf,
+): void {
   const shown = allowed.includes("GET") ? [...allowed, "HEAD"] : allowed;
   server.route({
     method: METHODS.filter((method) => !shown.includes(method)),

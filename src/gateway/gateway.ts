@@ -19,6 +19,7 @@ import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
 import { startMerge } from "./merge/start-merge.ts";
 import { OpenQuery } from "./open-query.ts";
 import { planDigest } from "./plan/plan-digest.ts";
+import type { MethodPlan } from "./plan/query-plan.ts";
 import { shardPruning } from "./plan/shard-pruning.ts";
 import { shardRequest } from "./plan/shard-request.ts";
 import type { PreparedQuery } from "./prepared-query.ts";
@@ -61,6 +62,7 @@ export class Gateway {
   readonly limits: GatewayLimits;
   readonly #parts: GatewayParts;
   readonly #asker: ShardAsker;
+  readonly #digests = new WeakMap<MethodPlan, string>();
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
@@ -109,7 +111,7 @@ export class Gateway {
           snapshot: snapshot.id,
           stateDigests: state.shards.map((shard) => snapshot.shardSeals.get(shard)?.stateDigest ?? ""),
           version: version.name,
-          planDigest: planDigest(plan),
+          planDigest: this.#digestOf(plan),
           method: `${version.service}/${plan.method.name}`,
           request: toBinary(plan.method.input, request),
           format: "application/json",
@@ -126,6 +128,15 @@ export class Gateway {
       tag,
       timings: new Map([["resolve", clock.monotonic() - startedAt]]),
     };
+  }
+
+  /** Plans live as long as their version, and a digest is a good part of what a small query costs. */
+  #digestOf(plan: MethodPlan): string {
+    const known = this.#digests.get(plan);
+    if (known !== undefined) return known;
+    const digest = planDigest(plan);
+    this.#digests.set(plan, digest);
+    return digest;
   }
 
   /** A unary method. Faults: any of the catalogue's for queries. */
@@ -171,16 +182,16 @@ export class Gateway {
         const streams = await openRowStreams(this.#asker, open);
         query.timings.set("scatter", this.#parts.clock.monotonic() - startedAt);
         const rows = mergeSortedRows(plan, streams, query.request);
-        const { promise, resolve: finish, reject: fail } = Promise.withResolvers<void>();
+        const ending = Promise.withResolvers<void>();
         resolve({
-          messages: untilStopped(rows, open, finish, fail),
+          messages: untilStopped(rows, open, ending),
           completeness: () => open.completeness(),
           close: () => {
             ended();
-            finish();
+            ending.reject(new Fault("cancelled", "the stream was closed before its end"));
           },
         });
-        await promise;
+        await ending.promise;
         return { completeness: open.completeness() };
       });
       whole.catch(reject);

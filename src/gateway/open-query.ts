@@ -11,6 +11,9 @@ import { answeredShare, completenessOf } from "./reply/answer-completeness.ts";
 const RESERVE_SHARE = 0.1;
 const RESERVE_MS_MAX = 100;
 
+/** One for all: nobody sees it but shard calls that are cancelled, and a stack trace for each query costs more than it. */
+const ENDED = new Fault("cancelled", "the query has ended");
+
 /**
  * The state of one query under way: its deadline, its end, and which shards were given up. It ends once, whatever
  * happens: when the answer is sent, a fault is, or the client goes away.
@@ -53,7 +56,7 @@ export class OpenQuery {
       stopTimer();
       unregister();
       // Whatever a shard still does for this query is for nobody.
-      this.#stop.abort(new Fault("cancelled", "the query has ended"));
+      this.#stop.abort(ENDED);
     };
   }
 

@@ -1,5 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { Fault } from "../fault/fault.ts";
+import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { step } from "../telemetry/step-channel.ts";
 import { decodePartial, shardQuestion } from "./ask-round.ts";
@@ -40,12 +40,11 @@ async function* rowsOf(
   }
 }
 
-/** The merged rows, ending the query with them. */
+/** The merged rows. `ending` settles with them: a reader that stops early has cancelled the query. */
 export async function* untilStopped(
   rows: AsyncIterable<Message>,
   open: OpenQuery,
-  finish: () => void,
-  fail: (fault: Fault) => void,
+  ending: Pick<PromiseWithResolvers<void>, "resolve" | "reject">,
 ): AsyncGenerator<Message, void, undefined> {
   try {
     for await (const row of rows) {
@@ -53,14 +52,14 @@ export async function* untilStopped(
       yield row;
     }
     open.throwIfStopped();
-    finish();
+    ending.resolve();
   } catch (error) {
     // What stopped the query says more than what the stopped streams complain of.
     const reason = open.signal.aborted ? open.signal.reason : error;
     const fault = faultFromUnknown(reason, "answer query");
-    fail(fault);
+    ending.reject(fault);
     throw fault;
   } finally {
-    finish();
+    ending.reject(new Fault("cancelled", "the reader stopped before the end"));
   }
 }

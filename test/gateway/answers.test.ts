@@ -225,7 +225,7 @@ describe("streams", () => {
     const reply = await mesh.post(rows(), {});
     expect(reply.headers.get("content-type")).toContain("application/x-ndjson");
     const all = lines(reply.text);
-    expect(all.slice(0, -1)).toEqual(Array.from({ length: 200 }, (_, i) => ({ value: String(i) })));
+    expect(all.slice(0, -1)).toEqual(Array.from({ length: 200 }, (_, i) => ({ value: String(i), note: "" })));
     expect(all.at(-1)).toMatchObject({ $end: { completeness: { complete: true } } });
     expect(reply.headers.get("cache-control")).toBe("no-store");
   });

@@ -1,3 +1,5 @@
+import { connect } from "node:net";
+import { Client, credentials } from "@grpc/grpc-js";
 import { request as undici } from "undici";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Stamp } from "../../src/mesh/stamp.ts";
@@ -212,6 +214,39 @@ describe("time", () => {
     for await (const _chunk of body) break;
     body.destroy();
     await mesh.until(() => mesh.allShards.every((shard) => shard.calls[0]!.cancelled), "every stream is cancelled");
+  });
+});
+
+describe("readers that never read", () => {
+  const manyRows = async () => {
+    await start({ limits: { stalledReaderMs: 200 } });
+    // More than any socket buffers on its own.
+    const script = { rows: Array.from({ length: 2_000 }, (_, i) => BigInt(i)), note: "x".repeat(16_384) };
+    for (const shard of mesh.allShards) shard.script = script;
+  };
+  const stopped = () =>
+    mesh.until(() => mesh.allShards.every((shard) => shard.calls[0]?.cancelled === true), "every stream is cancelled");
+
+  test("an HTTP client that takes nothing is given up, and its shards are stopped", async () => {
+    await manyRows();
+    const [host, port] = mesh.gateway.httpAddress.split(":") as [string, string];
+    const socket = connect(Number(port), host);
+    socket.on("error", () => undefined);
+    socket.pause();
+    socket.write(`POST /v1/snapshots/s2/${SERVICE}/Rows HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`);
+    await stopped();
+    socket.destroy();
+  });
+
+  test("a gRPC client that takes nothing is given up, and its shards are stopped", async () => {
+    await manyRows();
+    const client = new Client(mesh.gateway.grpcAddress, credentials.createInsecure());
+    const bytes = (b: Buffer) => b;
+    const under = client.makeServerStreamRequest(`/${SERVICE}/Rows`, bytes, bytes, Buffer.alloc(0));
+    under.on("error", () => undefined);
+    under.pause();
+    await stopped();
+    client.close();
   });
 });
 

@@ -65,7 +65,7 @@ export function probeService(change?: (messages: DescriptorProto[]) => void): { 
       text: { type: STRING, merge: { case: "first", value: {} as never } },
     }),
     message("RowsRequest", { limit: { type: INT32, role: Role.LIMIT }, offset: { type: INT32, role: Role.OFFSET } }),
-    message("Row", { value: { type: INT64 } }),
+    message("Row", { value: { type: INT64 }, note: { type: STRING } }),
   ];
   change?.(messages);
   const noSideEffects = create(MethodOptionsSchema, {

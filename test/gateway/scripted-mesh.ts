@@ -75,9 +75,9 @@ export class ScriptedMesh {
 
   /** Waits until something holds; the event itself cannot be awaited across sockets. */
   async until(holds: () => boolean, what: string): Promise<void> {
-    const end = Date.now() + 5_000;
+    const end = Date.now() + 20_000;
     while (!holds()) {
-      if (Date.now() > end) throw new Error(`waited 5 s for: ${what}`);
+      if (Date.now() > end) throw new Error(`waited 20 s for: ${what}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }

@@ -28,6 +28,8 @@ export interface ShardScript {
   echo?: (request: Record<string, unknown>) => Record<string, unknown>;
   /** Values of its rows, ascending. */
   rows?: readonly bigint[];
+  /** In every row. */
+  note?: string;
   /** Breaks the stream after so many rows. */
   breakAfter?: number;
 }
@@ -135,7 +137,7 @@ export class ScriptedShard {
     const rows = (this.script.rows ?? []).slice(0, limit === 0 ? undefined : limit);
     for (const [i, value] of rows.entries()) {
       if (i === this.script.breakAfter) return void call.emit("error", { code: 14, details: "broken on purpose" });
-      const row = toBinary(method.output, probeMessage(this.#desc, "Row", { value }));
+      const row = toBinary(method.output, probeMessage(this.#desc, "Row", { value, note: this.script.note ?? "" }));
       if (!call.write(Buffer.from(row))) await new Promise((resolve) => call.once("drain", resolve));
       if (call.cancelled) return;
     }

@@ -97,6 +97,21 @@ describe("metrics", () => {
     line(/^skynetes_latest_snapshot_age_seconds\{service="probe.v1.ProbeService".*\} \d+/m);
   });
 
+  test("a stream that its reader left is counted as cancelled", async () => {
+    telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
+    mesh = await scriptedMesh({ telemetry });
+    for (const shard of mesh.allShards) shard.script.rows = Array.from({ length: 100_000 }, (_, i) => BigInt(i));
+    const leave = new AbortController();
+    const init = { method: "POST", signal: leave.signal };
+    const reply = await fetch(mesh.url("/v1/snapshots/s2/probe.v1.ProbeService/Rows"), init);
+    await reply.body?.getReader().read();
+    leave.abort();
+    await mesh.until(() => mesh?.allShards.every((shard) => shard.calls[0]?.cancelled) === true, "shards stop");
+    expect((await mesh.get("/metrics")).text).toMatch(
+      /^skynetes_queries_total\{.*method="Rows",outcome="cancelled".*\} 1$/m,
+    );
+  });
+
   test("what a client made up is no label", async () => {
     telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
     mesh = await scriptedMesh({ telemetry });

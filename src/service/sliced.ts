@@ -1,3 +1,7 @@
+import { nextTurn } from "../process/turn.ts";
+
+export { nextTurn };
+
 /**
  * A handler that runs for longer holds up every other call of the process, the health check included. So long loops run
  * in slices and let the event loop turn between two:
@@ -6,8 +10,8 @@
  *       for (let row = from; row < to; row++) total += state.delay[row]!;
  *     });
  *
- * `load` has no signal and passes undefined. The default is a fraction of a millisecond for a loop of a few nanoseconds a row; give `rowsPerSlice` where a row
- * costs more, so that a slice stays below 2 ms.
+ * `load` has no signal and passes undefined. The default is a fraction of a millisecond for a loop of a few nanoseconds
+ * a row; give `rowsPerSlice` where a row costs more, so that a slice stays below 2 ms.
  */
 export async function sliced(
   rows: number,
@@ -22,10 +26,3 @@ export async function sliced(
 }
 
 export const ROWS_PER_SLICE = 1 << 16;
-
-/** Lets everything that waits on the event loop run once; rejects with the signal's reason when it has aborted. */
-export function nextTurn(signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    setImmediate(() => (signal?.aborted ? reject(signal.reason) : resolve()));
-  });
-}

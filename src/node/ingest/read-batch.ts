@@ -1,6 +1,6 @@
 import type { Log, LogRecord } from "../../log/log.ts";
 import type { Clock } from "../../process/clock.ts";
-import { nextTurn } from "../next-turn.ts";
+import { nextTurn } from "../../process/turn.ts";
 import type { DecodedRecord, IngestBatch, RejectedRecord } from "../store/shard-store.ts";
 import type { IngestLimits } from "./ingest-limits.ts";
 import type { RecordDecoder } from "./record-decoder.ts";

@@ -4,7 +4,7 @@ import { Fault } from "../../fault/fault.ts";
 import { type Cut, cutOf } from "../../mesh/cut.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
 import { crashPoint } from "../../process/crash-point.ts";
-import { nextTurn } from "../next-turn.ts";
+import { nextTurn } from "../../process/turn.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import { type AppendedRows, appendRows, recordRows, rejectRows } from "./append-rows.ts";
 import { createSchema, literal, storedColumns } from "./duckdb-schema.ts";

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 
@@ -42,6 +42,17 @@ describe("dependencies", () => {
       Object.keys(manifest[kind] ?? {}),
     );
     expect(all.filter((name) => !reasons.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  test("are used: every one at run time is imported by something in src", () => {
+    const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => read(join("src", file)))
+      .join("\n");
+    const unused = Object.keys(manifest.dependencies ?? {}).filter(
+      (name) => !new RegExp(`from "${name}["/]`).test(sources),
+    );
+    expect(unused).toEqual([]);
   });
 
   test("are above the security floor, nested copies too", () => {

@@ -22,6 +22,15 @@ export interface ChildPlan {
 
 export const GATEWAY = "gateway";
 
+/**
+ * Node agents and services work in bursts (a load, a freeze, a bind) and keep little of what they touch, and V8 and malloc
+ * keep the memory of a burst for the next. Measured on three million flights, peak of the whole mesh (PSS): 2.1 GB as
+ * they come, 1.5 GB with a young generation of 4 MB and two malloc arenas, in the same time. The gateway keeps V8's
+ * default, since its garbage is that of every query.
+ */
+const SMALL_HEAP = ["--max-semi-space-size=4"];
+const FEW_ARENAS = { MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? "2" };
+
 export function gatewaySpec(plan: ChildPlan): ChildSpec {
   return {
     name: GATEWAY,
@@ -32,6 +41,7 @@ export function gatewaySpec(plan: ChildPlan): ChildSpec {
       ...["--grpc-port", String(plan.grpcPort || sameOrAny(last, "grpc"))],
       ...["--admin-port", String(sameOrAny(last, "admin"))],
     ],
+    env: () => FEW_ARENAS,
   };
 }
 
@@ -39,9 +49,20 @@ export function nodeSpec(plan: ChildPlan, node: string): ChildSpec {
   return {
     name: node,
     argv: (last) => [
-      ...[plan.script, "node", "--manifest", plan.manifestFile, "--node", node, "--data-dir", plan.dataDirectory],
+      ...[
+        ...SMALL_HEAP,
+        plan.script,
+        "node",
+        "--manifest",
+        plan.manifestFile,
+        "--node",
+        node,
+        "--data-dir",
+        plan.dataDirectory,
+      ],
       ...["--listen", `127.0.0.1:${sameOrAny(last, "address")}`],
     ],
+    env: () => FEW_ARENAS,
   };
 }
 
@@ -69,10 +90,10 @@ export function serviceSpec(plan: ChildPlan, node: string, version: ServiceVersi
   return {
     name,
     argv: (last) => [
-      ...[plan.script, "service", "--module", module, "--version", version.name, "--node", node],
+      ...[...SMALL_HEAP, plan.script, "service", "--module", module, "--version", version.name, "--node", node],
       ...["--listen", listen(last), ...memory],
     ],
-    env: () => version.env,
+    env: () => ({ ...FEW_ARENAS, ...version.env }),
   };
 }
 

@@ -50,7 +50,7 @@ describe("the processes of a mesh", () => {
     const version = { ...manifest.versions[0]!, run: { kind: "command" as const, command: ["/bin/thing", "--fast"] } };
     const spec = serviceSpec(plan, "node-a", version);
     expect([spec.executable, ...spec.argv(undefined)]).toEqual(["/bin/thing", "--fast"]);
-    expect(spec.env?.({ address: "127.0.0.1:4711" })).toEqual({
+    expect(spec.env?.({ address: "127.0.0.1:4711" })).toMatchObject({
       VERSION: V1,
       SKYNETES_VERSION: V1,
       SKYNETES_NODE: "node-a",

@@ -52,3 +52,25 @@ function* mergeRuns<T>(
     if (target.length % SLICE === 0) yield;
   }
 }
+
+/** Elements beyond those wanted that are gathered before they are sorted and cut. */
+const GATHERED = 8 * SLICE;
+
+/**
+ * The first `count` elements in order; of equal ones the earlier. Only about twice as many as are wanted are held and
+ * sorted: where few are wanted of many, most elements are only compared with the worst of the best so far.
+ */
+export function* slicedFirst<T>(items: Iterable<T>, count: number, order: Order<T>): Slices<T[]> {
+  let best: T[] = [];
+  let worst: T | undefined;
+  let visited = 0;
+  for (const item of items) {
+    if (++visited % SLICE === 0) yield;
+    if (worst !== undefined && order(item, worst) >= 0) continue;
+    best.push(item);
+    if (best.length < 2 * count + GATHERED) continue;
+    best = (yield* slicedSort(best, order)).slice(0, count);
+    worst = best[count - 1];
+  }
+  return (yield* slicedSort(best, order)).slice(0, count);
+}

@@ -1,4 +1,4 @@
-import { SLICE, type Slices, slicedSort } from "../../accumulator/sliced-sort.ts";
+import { type Slices, slicedFirst } from "../../accumulator/sliced-sort.ts";
 import { cut, type Window } from "../../accumulator/sorted.ts";
 import type { Order } from "../../accumulator/value-order.ts";
 import type { MessageState } from "./message-accumulator.ts";
@@ -9,10 +9,7 @@ interface Ranked {
   readonly state: MessageState;
 }
 
-/** Merged groups beyond those wanted that are gathered before they are sorted and cut. */
-const GATHERED = 8 * SLICE;
-
-/** The window of the groups by rank, ties by key ascending. Only about as many as are wanted are held and sorted. */
+/** The window of the groups by rank, ties by key ascending. */
 export function* rankGroups(
   groups: Iterable<MessageState>,
   rank: Rank,
@@ -20,15 +17,10 @@ export function* rankGroups(
   window: Window,
 ): Slices<MessageState[]> {
   const order = (a: Ranked, b: Ranked) => rank.order(a.value, b.value) || byKey(a.state, b.state);
-  const wanted = window.limit === undefined ? undefined : window.offset + window.limit;
-  let gathered: Ranked[] = [];
-  let visited = 0;
-  for (const state of groups) {
-    gathered.push({ value: rank.valueOf(state), state });
-    if (++visited % SLICE === 0) yield;
-    if (wanted !== undefined && gathered.length >= 2 * wanted + GATHERED) {
-      gathered = (yield* slicedSort(gathered, order)).slice(0, wanted);
-    }
-  }
-  return cut(yield* slicedSort(gathered, order), window).map(({ state }) => state);
+  const wanted = window.limit === undefined ? Number.POSITIVE_INFINITY : window.offset + window.limit;
+  return cut(yield* slicedFirst(ranked(groups, rank), wanted, order), window).map(({ state }) => state);
+}
+
+function* ranked(groups: Iterable<MessageState>, rank: Rank): Iterable<Ranked> {
+  for (const state of groups) yield { value: rank.valueOf(state), state };
 }

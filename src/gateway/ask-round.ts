@@ -6,7 +6,7 @@ import { inSlices } from "../process/turn.ts";
 import { type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { MergeExecution } from "./merge/merge-execution.ts";
 import type { OpenQuery } from "./open-query.ts";
-import type { ShardRequest } from "./plan/query-plan.ts";
+import type { ShardRequest } from "./plan/shard-request.ts";
 import { askShard, type ShardAsker, type ShardQuestion } from "./scatter/ask-shard.ts";
 
 export interface RoundParts {

@@ -1,4 +1,4 @@
-import { describePlan } from "./plan/describe-plan.ts";
+import { describePlan } from "../merge-plan/describe-plan.ts";
 import type { PreparedQuery } from "./prepared-query.ts";
 
 export interface Explanation {

@@ -1,7 +1,7 @@
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { toBinary } from "@bufbuild/protobuf";
 import type { MergeExecution } from "../../src/gateway/merge/merge-execution.ts";
-import type { ShardRequest } from "../../src/gateway/plan/query-plan.ts";
+import type { ShardRequest } from "../../src/gateway/plan/shard-request.ts";
 import type { TopBounds } from "../../src/wire/generated/skynetes/v1/stamp_pb.ts";
 
 export interface ShardAnswer {

@@ -3,7 +3,7 @@ import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
 import { startMerge } from "../../src/gateway/merge/start-merge.ts";
-import { compileMethod } from "../../src/gateway/plan/compile-method.ts";
+import { compileMethod } from "../../src/merge-plan/compile-method.ts";
 import { driveMerge, type Seeded, seeded } from "./drive-merge.ts";
 import { DuckDbEvaluator } from "./duckdb-evaluator.ts";
 import { compileSource, ORDERS, Overflow, randomRows, randomService, TABLE } from "./random-service.ts";

@@ -5,7 +5,7 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { DecimalSchema, Role } from "../../src/wire/generated/skynetes/v1/merge_pb.ts";
-import { type FieldSource, methodsOf, rule, type ServiceSource } from "../gateway/plan/annotated-service.ts";
+import { type FieldSource, methodsOf, rule, type ServiceSource } from "../merge-plan/annotated-service.ts";
 import type { Seeded } from "./drive-merge.ts";
 
 export const TABLE = `CREATE OR REPLACE TABLE t (shard INTEGER, k VARCHAR, g BIGINT, a BIGINT, i INTEGER,

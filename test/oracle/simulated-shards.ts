@@ -1,10 +1,10 @@
 /** Shards of a service with top groups, simulated by sorted arrays; and the answer by brute force. */
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
-import { compileMethod } from "../../src/gateway/plan/compile-method.ts";
-import type { ShardRequest } from "../../src/gateway/plan/query-plan.ts";
+import type { ShardRequest } from "../../src/gateway/plan/shard-request.ts";
+import { compileMethod } from "../../src/merge-plan/compile-method.ts";
 import { Role } from "../../src/wire/generated/skynetes/v1/merge_pb.ts";
 import { ScalarSchema, TopBoundsSchema } from "../../src/wire/generated/skynetes/v1/stamp_pb.ts";
-import { methodsOf, rule } from "../gateway/plan/annotated-service.ts";
+import { methodsOf, rule } from "../merge-plan/annotated-service.ts";
 import type { ShardAnswer } from "./drive-merge.ts";
 import type { Values } from "./random-service.ts";
 

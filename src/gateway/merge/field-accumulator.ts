@@ -15,12 +15,12 @@ import { integerSum } from "../../accumulator/integer-sum.ts";
 import { DOUBLE, SINGLE } from "../../accumulator/round-ratio.ts";
 import type { Slices } from "../../accumulator/sliced-sort.ts";
 import { sorted, type Window } from "../../accumulator/sorted.ts";
+import type { FieldRecipe } from "../../merge-plan/method-plan.ts";
+import { readDecimal, rowOrder, valueOrder } from "../../merge-plan/row-order.ts";
+import { valueIdentity } from "../../merge-plan/value-identity.ts";
 import { DecimalSchema } from "../../wire/generated/skynetes/v1/merge_pb.ts";
 import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
-import type { FieldRecipe } from "../plan/query-plan.ts";
 import type { MemoryBudget } from "./held-bytes.ts";
-import { readDecimal, rowOrder, valueOrder } from "./row-order.ts";
-import { valueIdentity } from "./value-identity.ts";
 
 /** Works on values as messages hold them; integers may come out as bigints whatever the field's width. */
 export type FieldAccumulator = Accumulator<unknown, unknown, unknown> & {

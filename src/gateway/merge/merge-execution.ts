@@ -1,7 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { Slices } from "../../accumulator/sliced-sort.ts";
 import type { TopBounds } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
-import type { ShardRequest } from "../plan/query-plan.ts";
+import type { ShardRequest } from "../plan/shard-request.ts";
 
 /** What a shard answered to one request of the current round. */
 export interface Partial {

@@ -8,10 +8,10 @@
 import assert from "node:assert";
 import type { Message } from "@bufbuild/protobuf";
 import type { Order } from "../../accumulator/value-order.ts";
-import type { MethodPlan } from "../plan/query-plan.ts";
-import { requestWindow } from "../request-window.ts";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
+import { requestWindow } from "../../merge-plan/request-window.ts";
+import { rowOrder } from "../../merge-plan/row-order.ts";
 import { badPartial } from "./bad-partial.ts";
-import { rowOrder } from "./row-order.ts";
 
 export type RowStreams = ReadonlyMap<number, AsyncIterable<Message>>;
 

@@ -13,12 +13,12 @@ import { meanOfDecimals, meanOfFloats, meanOfIntegers } from "../../accumulator/
 import { SLICE, type Slices, unsliced } from "../../accumulator/sliced-sort.ts";
 import { absentLast, type Order } from "../../accumulator/value-order.ts";
 import { Fault } from "../../fault/fault.ts";
+import type { FieldRecipe, MessageRecipe } from "../../merge-plan/method-plan.ts";
+import { valueOrder } from "../../merge-plan/row-order.ts";
+import { rowIdentity } from "../../merge-plan/value-identity.ts";
 import { fieldReader, fieldWriter, hasPresence, setFieldReader } from "../../wire/message-field.ts";
 import { valueTypeOf } from "../../wire/value-type.ts";
-import type { FieldRecipe, MessageRecipe } from "../plan/query-plan.ts";
 import { type FieldAccumulator, leafAccumulator, type MergeContext } from "./field-accumulator.ts";
-import { valueOrder } from "./row-order.ts";
-import { rowIdentity } from "./value-identity.ts";
 
 /** By position of the field in the recipe; undefined as long as no partial had a value. */
 export type MessageState = unknown[];

@@ -1,5 +1,5 @@
 import assert from "node:assert";
-import type { ShardRequest } from "../plan/query-plan.ts";
+import type { ShardRequest } from "../plan/shard-request.ts";
 import type { Partial } from "./merge-execution.ts";
 
 /**

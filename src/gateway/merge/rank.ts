@@ -8,12 +8,12 @@ import { dyadicOf, roundDyadic, unitsAt } from "../../accumulator/dyadic.ts";
 import type { FloatSumState } from "../../accumulator/float-sum.ts";
 import { DOUBLE, SINGLE } from "../../accumulator/round-ratio.ts";
 import { absentLast, compareIntegers, compareReals, type Order } from "../../accumulator/value-order.ts";
+import type { GroupOrder, MessageRecipe } from "../../merge-plan/method-plan.ts";
+import { readDecimal } from "../../merge-plan/row-order.ts";
 import type { Scalar } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import { fieldReader } from "../../wire/message-field.ts";
 import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
-import type { GroupOrder, MessageRecipe } from "../plan/query-plan.ts";
 import { type MessageState, meanReader } from "./message-accumulator.ts";
-import { readDecimal } from "./row-order.ts";
 
 /** Integers as they are, decimals in units of 10^-38, floats as numbers; absent ranks last. All of one rank are alike. */
 export type Shown = bigint | number | undefined;

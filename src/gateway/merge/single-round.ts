@@ -1,7 +1,9 @@
 import type { Message } from "@bufbuild/protobuf";
 import { type Slices, unsliced } from "../../accumulator/sliced-sort.ts";
-import type { MessageRecipe, MethodPlan, ShardRequest } from "../plan/query-plan.ts";
-import { requestWindow, rewriteRequest, rowsForWindow } from "../request-window.ts";
+import type { MessageRecipe, MethodPlan } from "../../merge-plan/method-plan.ts";
+import { requestWindow, rowsForWindow } from "../../merge-plan/request-window.ts";
+import { rewriteRequest } from "../plan/rewrite-request.ts";
+import type { ShardRequest } from "../plan/shard-request.ts";
 import { blaming } from "./bad-partial.ts";
 import { memoryBudget } from "./held-bytes.ts";
 import type { MergeExecution, MergeLimits, Partial } from "./merge-execution.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert";
 import type { Message } from "@bufbuild/protobuf";
-import type { MethodPlan } from "../plan/query-plan.ts";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import type { MergeExecution, MergeLimits } from "./merge-execution.ts";
 import { singleRound } from "./single-round.ts";
 import { TopMerge } from "./top-merge.ts";

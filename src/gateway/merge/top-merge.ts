@@ -10,9 +10,12 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Identity } from "../../accumulator/distinct.ts";
 import { SLICE, type Slices, unsliced } from "../../accumulator/sliced-sort.ts";
 import type { Window } from "../../accumulator/sorted.ts";
+import type { MessageRecipe, MethodPlan, TopRecipe } from "../../merge-plan/method-plan.ts";
+import { requestedKeys, requestOrder, requestWindow, rowsForWindow } from "../../merge-plan/request-window.ts";
+import { rowIdentity } from "../../merge-plan/value-identity.ts";
 import { fieldReader } from "../../wire/message-field.ts";
-import type { MessageRecipe, MethodPlan, ShardRequest, TopRecipe } from "../plan/query-plan.ts";
-import { requestedKeys, requestOrder, requestWindow, rewriteRequest, rowsForWindow } from "../request-window.ts";
+import { rewriteRequest } from "../plan/rewrite-request.ts";
+import type { ShardRequest } from "../plan/shard-request.ts";
 import { badPartial, blaming } from "./bad-partial.ts";
 import { rankGroups } from "./group-ranking.ts";
 import { type MemoryBudget, memoryBudget } from "./held-bytes.ts";
@@ -23,7 +26,6 @@ import { compileRank, type Rank, type Shown } from "./rank.ts";
 import { restOfShard } from "./shard-rest.ts";
 import { extremeRange, sumRange } from "./top-bounds.ts";
 import { type TopAsk, type TopGroup, TopSearch } from "./top-k.ts";
-import { rowIdentity } from "./value-identity.ts";
 
 const KEYS_PER_REQUEST_MAX = 10_000;
 

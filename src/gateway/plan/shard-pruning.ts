@@ -1,9 +1,9 @@
 import type { Message } from "@bufbuild/protobuf";
+import type { MethodPlan, PruningFilter } from "../../merge-plan/method-plan.ts";
 import type { ColumnStatistics, ShardSeal } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { setFieldReader } from "../../wire/message-field.ts";
 import { valueTypeOf } from "../../wire/value-type.ts";
 import { compareToBound } from "./column-bounds.ts";
-import type { MethodPlan, PruningFilter } from "./query-plan.ts";
 
 /** A shard that need not be asked: the seal proves that it has no row that could match. */
 export interface PrunedShard {

@@ -1,6 +1,13 @@
 import type { Message } from "@bufbuild/protobuf";
-import { requestOrder, requestWindow, rewriteRequest, rowsForWindow } from "../request-window.ts";
-import type { MethodPlan } from "./query-plan.ts";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
+import { requestOrder, requestWindow, rowsForWindow } from "../../merge-plan/request-window.ts";
+import { rewriteRequest } from "./rewrite-request.ts";
+
+/** One call of one round: what a shard is asked. */
+export interface ShardRequest {
+  readonly shard: number;
+  readonly request: Message;
+}
 
 /**
  * The request as a shard is asked at first, with LIMIT and OFFSET rewritten: for streaming methods it is the whole

@@ -3,6 +3,7 @@ import { createFileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import { compileService } from "../../merge-plan/compile-method.ts";
 import { type Cut, cutContains, cutOf, cutText } from "../../mesh/cut.ts";
 import { SERVICE_VERSION_RULE, serviceVersionName } from "../../mesh/service-version.ts";
 import { SNAPSHOT_ID_RULE, snapshotId } from "../../mesh/snapshot-id.ts";
@@ -13,7 +14,6 @@ import {
   type ServiceVersionRoute,
   type SnapshotRoute,
 } from "../../wire/generated/skynetes/v1/table_pb.ts";
-import { compileService } from "../plan/compile-method.ts";
 import { breakingDifferences } from "./compatible-service.ts";
 import type { PlacementEndpoint, RoutingState, SnapshotState, VersionState } from "./routing-state.ts";
 

@@ -1,6 +1,6 @@
 import { Fault } from "../../fault/fault.ts";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import { LATEST } from "../../mesh/snapshot-id.ts";
-import type { MethodPlan } from "../plan/query-plan.ts";
 import type { QueryTarget } from "../receive/query-intent.ts";
 import type { RoutingState, SnapshotState, VersionState } from "./routing-state.ts";
 

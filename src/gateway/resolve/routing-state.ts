@@ -1,9 +1,9 @@
 import type { DescService, FileRegistry } from "@bufbuild/protobuf";
 import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import type { Cut } from "../../mesh/cut.ts";
 import type { Seal, ShardSeal } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import type { RouteTable, SnapshotRoute } from "../../wire/generated/skynetes/v1/table_pb.ts";
-import type { MethodPlan } from "../plan/query-plan.ts";
 
 /**
  * A route table made ready for requests: descriptors compiled, seals read and verified. Immutable; a request takes the

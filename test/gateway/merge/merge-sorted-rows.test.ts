@@ -8,7 +8,7 @@ import {
   SearchResponseSchema,
 } from "../../../examples/flights/generated/flights/v1/delay_pb.ts";
 import { mergeSortedRows } from "../../../src/gateway/merge/merge-sorted-rows.ts";
-import { compileMethod } from "../../../src/gateway/plan/compile-method.ts";
+import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
 
 const PLAN = compileMethod(DelayService.method.search);
 

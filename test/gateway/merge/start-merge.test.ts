@@ -11,10 +11,10 @@ import {
   TopDestinationsResponseSchema,
 } from "../../../examples/flights/generated/flights/v1/delay_pb.ts";
 import { startMerge } from "../../../src/gateway/merge/start-merge.ts";
-import { compileMethod } from "../../../src/gateway/plan/compile-method.ts";
-import type { ShardRequest } from "../../../src/gateway/plan/query-plan.ts";
+import type { ShardRequest } from "../../../src/gateway/plan/shard-request.ts";
+import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
 import { TopBoundsSchema } from "../../../src/wire/generated/skynetes/v1/stamp_pb.ts";
-import { methodsOf, rule } from "../plan/annotated-service.ts";
+import { methodsOf, rule } from "../../merge-plan/annotated-service.ts";
 
 const LIMITS = { groupBytesMax: 2 ** 20 };
 const SUMMARIZE = compileMethod(DelayService.method.summarize);

@@ -9,12 +9,12 @@ import {
   TopDestinationsRequestSchema,
 } from "../../../examples/flights/generated/flights/v1/delay_pb.ts";
 import type { Fault } from "../../../src/fault/fault.ts";
-import { compileMethod } from "../../../src/gateway/plan/compile-method.ts";
 import { shardPruning } from "../../../src/gateway/plan/shard-pruning.ts";
 import { shardRequest } from "../../../src/gateway/plan/shard-request.ts";
+import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
 import { FilterOperator } from "../../../src/wire/generated/skynetes/v1/merge_pb.ts";
 import { type ColumnStatisticsSchema, ShardSealSchema } from "../../../src/wire/generated/skynetes/v1/seal_pb.ts";
-import { methodsOf, rule } from "./annotated-service.ts";
+import { methodsOf, rule } from "../../merge-plan/annotated-service.ts";
 
 const search = compileMethod(DelayService.method.search);
 const top = compileMethod(DelayService.method.topDestinations);

@@ -1,10 +1,10 @@
 /** What tells group keys and members of sets apart in a Map: equal exactly when the values are. */
 import type { DescField, Message } from "@bufbuild/protobuf";
-import type { ExactDecimal } from "../../accumulator/decimal.ts";
-import type { Identity } from "../../accumulator/distinct.ts";
-import type { Instant } from "../../accumulator/value-order.ts";
-import { fieldReader } from "../../wire/message-field.ts";
-import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
+import type { ExactDecimal } from "../accumulator/decimal.ts";
+import type { Identity } from "../accumulator/distinct.ts";
+import type { Instant } from "../accumulator/value-order.ts";
+import { fieldReader } from "../wire/message-field.ts";
+import { type ValueType, valueTypeOf } from "../wire/value-type.ts";
 import { readDecimal } from "./row-order.ts";
 
 /** Of a message by some of its fields. One field is its own identity; several are written one after another. */

@@ -2,7 +2,7 @@
 // slower and less trusted.
 import { createHash } from "node:crypto";
 import { describePlan } from "./describe-plan.ts";
-import type { MethodPlan } from "./query-plan.ts";
+import type { MethodPlan } from "./method-plan.ts";
 
 /**
  * SHA-256 in hex over what the plan means. Goes into cache keys and entity tags: two service versions whose answers

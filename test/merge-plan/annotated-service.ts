@@ -31,7 +31,7 @@ import {
   order_by,
   type Role,
   role,
-} from "../../../src/wire/generated/skynetes/v1/merge_pb.ts";
+} from "../../src/wire/generated/skynetes/v1/merge_pb.ts";
 
 type Operator = NonNullable<MessageInitShape<typeof MergeRuleSchema>["operator"]>;
 

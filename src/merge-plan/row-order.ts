@@ -1,6 +1,6 @@
 /** The order of rows and messages by some of their fields. */
 import type { DescField, Message } from "@bufbuild/protobuf";
-import { type ExactDecimal, parseDecimal } from "../../accumulator/decimal.ts";
+import { type ExactDecimal, parseDecimal } from "../accumulator/decimal.ts";
 import {
   absentLast,
   compareBooleans,
@@ -13,11 +13,11 @@ import {
   compareRealsTotally,
   compareText,
   type Order,
-} from "../../accumulator/value-order.ts";
-import { Fault } from "../../fault/fault.ts";
-import { fieldReader } from "../../wire/message-field.ts";
-import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
-import type { SortColumn } from "../plan/query-plan.ts";
+} from "../accumulator/value-order.ts";
+import { Fault } from "../fault/fault.ts";
+import { fieldReader } from "../wire/message-field.ts";
+import { type ValueType, valueTypeOf } from "../wire/value-type.ts";
+import type { SortColumn } from "./method-plan.ts";
 
 /** `isTotal`: only what is the same in every bit compares equal. */
 export function rowOrder(columns: readonly SortColumn[], isTotal = false): Order<Message> {

@@ -1,16 +1,16 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { DelayService } from "../../../examples/flights/generated/flights/v1/delay_pb.ts";
-import { NetworkService } from "../../../examples/flights/generated/flights/v1/network_pb.ts";
-import { Fault } from "../../../src/fault/fault.ts";
-import { compileMethod, compileService } from "../../../src/gateway/plan/compile-method.ts";
-import { describePlan } from "../../../src/gateway/plan/describe-plan.ts";
-import { planDigest } from "../../../src/gateway/plan/plan-digest.ts";
-import { FilterOperator, Role } from "../../../src/wire/generated/skynetes/v1/merge_pb.ts";
+import { DelayService } from "../../examples/flights/generated/flights/v1/delay_pb.ts";
+import { NetworkService } from "../../examples/flights/generated/flights/v1/network_pb.ts";
+import { Fault } from "../../src/fault/fault.ts";
+import { compileMethod, compileService } from "../../src/merge-plan/compile-method.ts";
+import { describePlan } from "../../src/merge-plan/describe-plan.ts";
+import { planDigest } from "../../src/merge-plan/plan-digest.ts";
+import { FilterOperator, Role } from "../../src/wire/generated/skynetes/v1/merge_pb.ts";
 import { type FieldSource, type MethodSource, methodsOf, rule, type ServiceSource } from "./annotated-service.ts";
 
-const GOLDEN = join(import.meta.dirname, "../../golden/plan");
+const GOLDEN = join(import.meta.dirname, "../golden/plan");
 
 describe("plans of the example services", () => {
   const plans = [...compileService(DelayService).values(), ...compileService(NetworkService).values()];

@@ -6,13 +6,13 @@
  * sharding must not be reachable at all.
  */
 import { type DescMethod, type DescService, getOption } from "@bufbuild/protobuf";
-import { type MethodRule, method as methodOption } from "../../wire/generated/skynetes/v1/merge_pb.ts";
+import { type MethodRule, method as methodOption } from "../wire/generated/skynetes/v1/merge_pb.ts";
 import { compileFilters } from "./compile-filters.ts";
 import { compileRecipe } from "./compile-recipe.ts";
 import { compileRoles } from "./compile-roles.ts";
 import { compileSortColumns } from "./compile-sort-columns.ts";
 import { compileTop } from "./compile-top.ts";
-import type { MethodPlan, RequestRoles, ResponseMerge } from "./query-plan.ts";
+import type { MethodPlan, RequestRoles, ResponseMerge } from "./method-plan.ts";
 import { ServiceErrors } from "./service-errors.ts";
 
 /** Faults: `invalid-service` listing every error of the method. */

@@ -1,7 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import { type ColumnFilter, FilterOperator, type MethodRule } from "../../wire/generated/skynetes/v1/merge_pb.ts";
-import { valueTypeOf } from "../../wire/value-type.ts";
-import type { PruningFilter } from "./query-plan.ts";
+import { type ColumnFilter, FilterOperator, type MethodRule } from "../wire/generated/skynetes/v1/merge_pb.ts";
+import { valueTypeOf } from "../wire/value-type.ts";
+import type { PruningFilter } from "./method-plan.ts";
 import type { ServiceErrors } from "./service-errors.ts";
 
 /** Which request fields let the gateway leave out shards. */

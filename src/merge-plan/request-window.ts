@@ -1,16 +1,9 @@
-/**
- * Reading and rewriting the parts of a request that the gateway answers for itself: LIMIT, OFFSET, ORDER, KEY_FILTER.
- *
- * A shard honours `limit: 12, offset: 24` and would leave out what another shard's rows make necessary. So a shard is
- * asked for its first 36 from offset 0, and the gateway cuts the window out of what it merged. Used when a request is
- * planned and again for each round of a merge.
- */
-import { clone, type DescField, type Message } from "@bufbuild/protobuf";
+/** What a request asks for in the fields that have roles: LIMIT, OFFSET, ORDER, KEY_FILTER. */
+import type { DescField, Message } from "@bufbuild/protobuf";
 import type { Window } from "../accumulator/sorted.ts";
 import { Fault } from "../fault/fault.ts";
-import { fieldReader, fieldWriter } from "../wire/message-field.ts";
-import { valueTypeOf } from "../wire/value-type.ts";
-import type { GroupOrder, MethodPlan, TopRecipe } from "./plan/query-plan.ts";
+import { fieldReader } from "../wire/message-field.ts";
+import type { GroupOrder, MethodPlan, TopRecipe } from "./method-plan.ts";
 
 /** What of the merged rows or groups is wanted. Faults: `invalid-request` for a negative limit or offset. */
 export function requestWindow({ roles }: MethodPlan, request: Message): Window {
@@ -44,32 +37,9 @@ export function requestedKeys({ roles }: MethodPlan, request: Message): readonly
   return roles.keyFilter === undefined ? [] : (fieldReader(roles.keyFilter)(request) as readonly unknown[]);
 }
 
-export interface Rewriting {
-  /** Rows or groups that a shard should send at most; undefined is all. */
-  readonly limit: number | undefined;
-  readonly keys?: readonly unknown[];
-}
-
-/** The request as a shard gets it. The original stays as it is. */
-export function rewriteRequest({ roles, method }: MethodPlan, request: Message, { limit, keys }: Rewriting): Message {
-  const rewritten = clone(method.input, request);
-  if (roles.limit !== undefined) fieldWriter(roles.limit)(rewritten, fittingLimit(roles.limit, limit));
-  if (roles.offset !== undefined) fieldWriter(roles.offset)(rewritten, 0n);
-  if (roles.keyFilter !== undefined && keys !== undefined) fieldWriter(roles.keyFilter)(rewritten, [...keys]);
-  return rewritten;
-}
-
 /** How many rows a shard must send so that none of the window is missing. */
 export function rowsForWindow({ offset, limit }: Window): number | undefined {
   return limit === undefined ? undefined : offset + limit;
-}
-
-/** A limit that its type cannot hold is no limit. */
-function fittingLimit(field: DescField, limit: number | undefined): bigint {
-  const type = valueTypeOf(field);
-  const fits =
-    type.kind === "integer" && limit !== undefined && limit <= Number(type.max) && Number.isSafeInteger(limit);
-  return fits ? BigInt(limit) : 0n;
 }
 
 function invalid(field: DescField, detail: string): Fault {

@@ -1,7 +1,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import type { SortKey } from "../../wire/generated/skynetes/v1/merge_pb.ts";
-import { valueTypeOf } from "../../wire/value-type.ts";
-import type { SortColumn } from "./query-plan.ts";
+import type { SortKey } from "../wire/generated/skynetes/v1/merge_pb.ts";
+import { valueTypeOf } from "../wire/value-type.ts";
+import type { SortColumn } from "./method-plan.ts";
 import type { ServiceErrors } from "./service-errors.ts";
 
 /** The fields that rows are ordered by; `where` is the field or method that says so. */

@@ -1,10 +1,10 @@
 import { type DescField, type DescMessage, getOption, hasOption } from "@bufbuild/protobuf";
-import { type MergeRule, merge, role } from "../../wire/generated/skynetes/v1/merge_pb.ts";
-import { hasPresence } from "../../wire/message-field.ts";
-import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
+import { type MergeRule, merge, role } from "../wire/generated/skynetes/v1/merge_pb.ts";
+import { hasPresence } from "../wire/message-field.ts";
+import { type ValueType, valueTypeOf } from "../wire/value-type.ts";
 import { compileSortColumns } from "./compile-sort-columns.ts";
 import { groupKeyProblem, isComparable } from "./field-rules.ts";
-import type { FieldRecipe, MessageRecipe } from "./query-plan.ts";
+import type { FieldRecipe, MessageRecipe } from "./method-plan.ts";
 import type { ServiceErrors } from "./service-errors.ts";
 
 type Operator = NonNullable<MergeRule["operator"]["case"]>;

@@ -1,6 +1,6 @@
 import { type DescField, type DescMessage, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
-import { Role, role } from "../../wire/generated/skynetes/v1/merge_pb.ts";
-import type { RequestRoles } from "./query-plan.ts";
+import { Role, role } from "../wire/generated/skynetes/v1/merge_pb.ts";
+import type { RequestRoles } from "./method-plan.ts";
 import type { ServiceErrors } from "./service-errors.ts";
 
 const COUNTS = new Set([ScalarType.INT32, ScalarType.UINT32, ScalarType.INT64, ScalarType.UINT64]);

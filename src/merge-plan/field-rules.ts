@@ -1,5 +1,5 @@
 import type { DescField } from "@bufbuild/protobuf";
-import { type ValueType, valueTypeOf } from "../../wire/value-type.ts";
+import { type ValueType, valueTypeOf } from "../wire/value-type.ts";
 
 /** Whether a least and a greatest value mean something. For bools that is `all` and `any`. */
 export function isComparable(type: ValueType): boolean {

@@ -1,8 +1,8 @@
 import { getOption, hasOption } from "@bufbuild/protobuf";
-import { merge, type OrderBy, order_by } from "../../wire/generated/skynetes/v1/merge_pb.ts";
-import { hasPresence } from "../../wire/message-field.ts";
-import { valueTypeOf } from "../../wire/value-type.ts";
-import type { FieldRecipe, GroupOrder, MessageRecipe, RequestRoles, TopRecipe } from "./query-plan.ts";
+import { merge, type OrderBy, order_by } from "../wire/generated/skynetes/v1/merge_pb.ts";
+import { hasPresence } from "../wire/message-field.ts";
+import { valueTypeOf } from "../wire/value-type.ts";
+import type { FieldRecipe, GroupOrder, MessageRecipe, RequestRoles, TopRecipe } from "./method-plan.ts";
 import type { ServiceErrors } from "./service-errors.ts";
 
 type GroupRecipe = Extract<FieldRecipe, { kind: "group" }>;

@@ -1,4 +1,4 @@
-import type { DescEnum, DescField, DescMessage, DescMethod, Message } from "@bufbuild/protobuf";
+import type { DescEnum, DescField, DescMessage, DescMethod } from "@bufbuild/protobuf";
 
 /** How one method's partials become its answer; compiled once from the descriptors of a service version. */
 export interface MethodPlan {
@@ -69,10 +69,4 @@ export interface PruningFilter {
   readonly table: string;
   readonly column: string;
   readonly operator: "equal" | "at-least" | "below";
-}
-
-/** One call of one round: what a shard is asked. */
-export interface ShardRequest {
-  readonly shard: number;
-  readonly request: Message;
 }

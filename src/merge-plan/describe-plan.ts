@@ -1,8 +1,8 @@
 /** A plan as people read it; also what its digest is taken over, so everything that changes an answer must show. */
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
-import { hasPresence } from "../../wire/message-field.ts";
-import { valueTypeOf } from "../../wire/value-type.ts";
-import type { FieldRecipe, MessageRecipe, MethodPlan, RequestRoles, SortColumn, TopRecipe } from "./query-plan.ts";
+import { hasPresence } from "../wire/message-field.ts";
+import { valueTypeOf } from "../wire/value-type.ts";
+import type { FieldRecipe, MessageRecipe, MethodPlan, RequestRoles, SortColumn, TopRecipe } from "./method-plan.ts";
 
 export function describePlan(plan: MethodPlan): string {
   const { method, merge } = plan;

@@ -1,4 +1,4 @@
-import { Fault } from "../../fault/fault.ts";
+import { Fault } from "../fault/fault.ts";
 
 /** Everything that is wrong with a service's descriptors, gathered so that its author sees it in one go. */
 export class ServiceErrors {

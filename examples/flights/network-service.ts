@@ -1,6 +1,7 @@
 import { defineService } from "../../src/service/define-service.ts";
 import { requiredColumn } from "../../src/service/load/column.ts";
 import type { SnapshotReader } from "../../src/service/load/snapshot-reader.ts";
+import { StringCodes } from "../../src/service/load/string-codes.ts";
 import { NetworkService } from "./generated/flights/v1/network_pb.ts";
 
 /** Flights of a route. A shard has some thousand routes, whatever its number of flights. */
@@ -37,25 +38,32 @@ export default defineService<typeof NetworkService, NetworkState>({
 const ROUTE_BYTES = 100;
 
 async function loadRoutes(snapshot: SnapshotReader): Promise<NetworkState> {
-  const counts = new Map<string, Map<string, number>>();
+  const origins = new StringCodes();
+  const destinations = new StringCodes();
+  /** By origin's code, then by destination's. */
+  const counts: number[][] = [];
   for await (const batch of snapshot.scan("flights", ["origin", "destination"])) {
     const from = requiredColumn(batch, 0, "STRING", "origin");
     const to = requiredColumn(batch, 1, "STRING", "destination");
+    const originOf = origins.codesFor(from.dictionary);
+    const destinationOf = destinations.codesFor(to.dictionary);
     for (let i = 0; i < batch.rows; i++) {
-      const origin = from.dictionary[from.codes[i] as number] as string;
-      const destination = to.dictionary[to.codes[i] as number] as string;
-      let ofOrigin = counts.get(origin);
-      if (ofOrigin === undefined) {
-        ofOrigin = new Map();
-        counts.set(origin, ofOrigin);
-      }
-      ofOrigin.set(destination, (ofOrigin.get(destination) ?? 0) + 1);
+      const origin = originOf[from.codes[i] as number] as number;
+      const destination = destinationOf[to.codes[i] as number] as number;
+      counts[origin] ??= [];
+      const ofOrigin = counts[origin];
+      ofOrigin[destination] = (ofOrigin[destination] ?? 0) + 1;
     }
   }
   return new Map(
-    [...counts].map(([origin, destinations]) => [
+    origins.strings.map((origin, code) => [
       origin,
-      [...destinations].map(([destination, flights]) => ({ origin, destination, flights: BigInt(flights) })),
+      // Holes, of destinations that this origin has no flights to, are not visited.
+      Object.entries(counts[code] ?? []).map(([to, flights]) => ({
+        origin,
+        destination: destinations.strings[Number(to)] as string,
+        flights: BigInt(flights),
+      })),
     ]),
   );
 }

@@ -82,7 +82,11 @@ async function* scanFiles(database: DuckDBInstance, scan: Scan): AsyncIterable<C
       const column = `CAST(${identifier(read.name)} AS ${sqlTypeOf(read.type)})`;
       return dictionary === undefined ? column : `enum_code(CAST(${column} AS ${dictionary.type}))`;
     });
-    const order = (scan.options.orderBy ?? []).map((name) => `${identifier(name)} ASC NULLS LAST`);
+    // By its code where a string has one: the dictionary is in order, and numbers sort faster than strings.
+    const order = (scan.options.orderBy ?? []).map((name) => {
+      const position = dictionaries.has(name) ? scan.reads.findIndex((read) => read.name === name) + 1 : 0;
+      return `${position > 0 ? position : identifier(name)} ASC NULLS LAST`;
+    });
     const orderBy = order.length === 0 ? "" : ` ORDER BY ${order.join(", ")}`;
     const result = await foreign(attempted, () =>
       connection.stream(`SELECT ${selected.join(", ")} FROM ${source}${orderBy}`),

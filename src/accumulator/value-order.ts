@@ -82,3 +82,16 @@ export function absentLast<T>(order: Order<T>, descending: boolean): Order<T | u
     return b === undefined ? -1 : sign * order(a, b);
   };
 }
+
+/** By each part in turn, until one tells the two apart. */
+export function byParts<T>(
+  parts: readonly { readonly read: (whole: T) => unknown; readonly order: Order<unknown> }[],
+): Order<T> {
+  return (a, b) => {
+    for (const { read, order } of parts) {
+      const difference = order(read(a), read(b));
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  };
+}

@@ -3,6 +3,7 @@ import type { DescField, Message } from "@bufbuild/protobuf";
 import { type ExactDecimal, parseDecimal } from "../accumulator/decimal.ts";
 import {
   absentLast,
+  byParts,
   compareBooleans,
   compareBytes,
   compareDecimals,
@@ -21,17 +22,12 @@ import type { SortColumn } from "./method-plan.ts";
 
 /** `isTotal`: only what is the same in every bit compares equal. */
 export function rowOrder(columns: readonly SortColumn[], isTotal = false): Order<Message> {
-  const parts = columns.map(({ field, descending }) => ({
-    read: fieldReader(field),
-    compare: absentLast(valueOrder(valueTypeOf(field), isTotal), descending),
-  }));
-  return (a, b) => {
-    for (const { read, compare } of parts) {
-      const difference = compare(read(a), read(b));
-      if (difference !== 0) return difference;
-    }
-    return 0;
-  };
+  return byParts(
+    columns.map(({ field, descending }) => ({
+      read: fieldReader(field),
+      order: absentLast(valueOrder(valueTypeOf(field), isTotal), descending),
+    })),
+  );
 }
 
 /** Messages by their fields in the order of their numbers: what a set of messages is listed by. */

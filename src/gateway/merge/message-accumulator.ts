@@ -11,7 +11,7 @@ import type { FloatSumState } from "../../accumulator/float-sum.ts";
 import { group } from "../../accumulator/group.ts";
 import { meanOfDecimals, meanOfFloats, meanOfIntegers } from "../../accumulator/mean.ts";
 import { SLICE, type Slices, unsliced } from "../../accumulator/sliced-sort.ts";
-import { absentLast, type Order } from "../../accumulator/value-order.ts";
+import { absentLast, byParts, type Order } from "../../accumulator/value-order.ts";
 import { Fault } from "../../fault/fault.ts";
 import type { FieldRecipe, MessageRecipe } from "../../merge-plan/method-plan.ts";
 import { valueOrder } from "../../merge-plan/row-order.ts";
@@ -119,17 +119,15 @@ function fieldAccumulator(recipe: MergedRecipe, context: MergeContext): FieldAcc
 
 /** Groups by key ascending, its first field first; the states of key fields are the keys. */
 export function keyOrder(element: MessageRecipe, key: readonly DescField[]): Order<MessageState> {
-  const parts = key.map((field) => ({
-    index: element.fields.findIndex((recipe) => recipe.field === field),
-    compare: absentLast(valueOrder(valueTypeOf(field)), false),
-  }));
-  return (a, b) => {
-    for (const { index, compare } of parts) {
-      const difference = compare(a[index], b[index]);
-      if (difference !== 0) return difference;
-    }
-    return 0;
-  };
+  return byParts(
+    key.map((field) => {
+      const index = element.fields.findIndex((recipe) => recipe.field === field);
+      return {
+        read: (state: MessageState) => state[index],
+        order: absentLast(valueOrder(valueTypeOf(field)), false),
+      };
+    }),
+  );
 }
 
 type Derivation = (message: Message, state: MessageState) => void;

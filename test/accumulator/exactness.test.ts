@@ -7,7 +7,7 @@ import { floatSum } from "../../src/accumulator/float-sum.ts";
 import { integerSum } from "../../src/accumulator/integer-sum.ts";
 import { meanOfDecimals, meanOfFloats, meanOfIntegers } from "../../src/accumulator/mean.ts";
 import { bitLength, DOUBLE, powerOfTwo, roundRatio, SINGLE } from "../../src/accumulator/round-ratio.ts";
-import { SLICE, slicedSort, unsliced } from "../../src/accumulator/sliced-sort.ts";
+import { SLICE, slicedFirst, slicedSort, unsliced } from "../../src/accumulator/sliced-sort.ts";
 import { absentLast, compareIntegers, compareReals, compareText } from "../../src/accumulator/value-order.ts";
 
 const sumOf = (values: readonly number[], format = DOUBLE) => {
@@ -100,6 +100,19 @@ describe("rounding a ratio", () => {
     );
   });
 
+  test("is the nearest double: neither neighbour is nearer", () => {
+    const numerator = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+    fc.assert(
+      fc.property(numerator, fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }), (n, d) => {
+        const value = roundRatio(n, d);
+        for (const neighbour of [nextDouble(value, 1n), nextDouble(value, -1n)]) {
+          expect(distance(value, n, d) <= distance(neighbour, n, d)).toBe(true);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   test("rounds half to even, keeps subnormals and ends in infinity", () => {
     expect(roundRatio(2n ** 54n + 2n, 2n)).toBe(2 ** 53);
     expect(roundRatio(2n ** 54n + 6n, 2n)).toBe(2 ** 53 + 4);
@@ -109,6 +122,20 @@ describe("rounding a ratio", () => {
     expect(roundRatio(-(2n ** 1024n), 1n)).toBe(-Infinity);
   });
 });
+
+/** |x − n/d| · d · 2^1074, exactly. */
+function distance(x: number, n: bigint, d: bigint): bigint {
+  const { units, exponent } = dyadicOf(x);
+  const difference = (units << BigInt(exponent + 1074)) * d - (n << 1074n);
+  return difference < 0n ? -difference : difference;
+}
+
+function nextDouble(x: number, step: bigint): number {
+  const array = new Float64Array([x]);
+  const bits = new BigInt64Array(array.buffer);
+  bits[0] = (bits[0] as bigint) + step;
+  return Number.isFinite(array[0]) ? (array[0] as number) : x;
+}
 
 describe("means", () => {
   test("are of the exact sum, rounded once, and absent over nothing", () => {
@@ -187,4 +214,14 @@ test("the sliced sort is the stable sort, and pauses", () => {
   while (!slices.next().done) pauses += 1;
   expect(pauses).toBeGreaterThan(10);
   expect(unsliced(slicedSort([], order))).toEqual([]);
+});
+
+test("the first few are those of the stable sort, whether few or many are wanted", () => {
+  for (const length of [0, 1, SLICE, 20_000]) {
+    const items = Array.from({ length }, (_, index) => ({ value: (index * 7919) % 1013, index }));
+    const order = (a: { value: number }, b: { value: number }) => a.value - b.value;
+    for (const count of [1, 10, 700, 15_000, Number.POSITIVE_INFINITY]) {
+      expect(unsliced(slicedFirst(items, count, order))).toEqual(items.toSorted(order).slice(0, count));
+    }
+  }
 });

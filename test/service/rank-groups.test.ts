@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type Message } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -7,14 +7,26 @@ import {
   Order,
   TopDestinationsRequestSchema,
 } from "../../examples/flights/generated/flights/v1/delay_pb.ts";
-import { NetworkService } from "../../examples/flights/generated/flights/v1/network_pb.ts";
-import type { Fields } from "../../src/service/serve/field-order.ts";
-import { methodRules, rowsWanted, type TopRules } from "../../src/service/serve/method-rules.ts";
-import { rankGroups } from "../../src/service/serve/rank-groups.ts";
+import { BusiestRequestSchema, NetworkService } from "../../examples/flights/generated/flights/v1/network_pb.ts";
+import { unsliced } from "../../src/accumulator/sliced-sort.ts";
+import { compileMethod } from "../../src/merge-plan/compile-method.ts";
+import type { MethodPlan } from "../../src/merge-plan/method-plan.ts";
+import { requestWindow, rowsForWindow } from "../../src/merge-plan/request-window.ts";
+import type { Fields } from "../../src/service/serve/part-field.ts";
+import { type RankedGroups, rankGroups } from "../../src/service/serve/rank-groups.ts";
 
-const signal = new AbortController().signal;
-const rules = methodRules(DelayService.method.topDestinations);
-const top = rules.top as TopRules;
+const PLAN = compileMethod(DelayService.method.topDestinations);
+
+/** As the kit answers a call: all that the request's window may need. */
+function rank(request: Message, groups: readonly unknown[], plan: MethodPlan = PLAN): RankedGroups {
+  return unsliced(rankSlices(request, groups, plan));
+}
+
+function rankSlices(request: Message, groups: readonly unknown[], plan: MethodPlan = PLAN) {
+  if (plan.merge.kind !== "message" || plan.merge.top === undefined) throw new Error("the method has no top groups");
+  const wanted = rowsForWindow(requestWindow(plan, request)) ?? Number.POSITIVE_INFINITY;
+  return rankGroups(plan, plan.merge.top, request, groups as readonly Fields[], wanted);
+}
 
 interface Group {
   readonly destination: string;
@@ -61,26 +73,26 @@ function scalarValue(scalar: { readonly value: { readonly value?: unknown } } | 
   return scalar?.value.value;
 }
 
-function request(init: { limit?: number; offset?: number; order?: Order; only?: string[] }): Fields {
-  return create(TopDestinationsRequestSchema, init) as unknown as Fields;
+function request(init: { limit?: number; offset?: number; order?: Order; only?: string[] }): Message {
+  return create(TopDestinationsRequestSchema, init);
 }
 
 describe("top groups of a shard", () => {
   test("are those of the definition, and the bounds bound what was not sent", () =>
     fc.assert(
-      fc.asyncProperty(
+      fc.property(
         anyGroups,
         orders,
         fc.integer({ min: 0, max: 12 }),
         fc.integer({ min: 0, max: 5 }),
-        async (groups, order, limit, offset) => {
-          // Sums that a mean of doubles would round are left to exactQuotient's own test.
+        (groups, order, limit, offset) => {
+          // Sums that a mean of doubles would round are left to roundRatio's own test.
           const means = order === Order.MEAN_DELAY;
           const given = means
             ? groups.map((g) => ({ ...g, totalDelayMinutes: BigInt.asIntN(50, g.totalDelayMinutes) }))
             : groups;
           const asked = request({ limit, offset, order });
-          const ranked = await rankGroups(top, asked, given as unknown as Fields[], rowsWanted(rules, asked), signal);
+          const ranked = rank(asked, given);
           const all = naive(given, order);
           const wanted = limit === 0 ? all.length : Math.min(all.length, limit + offset);
           expect(ranked.groups).toEqual(all.slice(0, wanted).map(({ group }) => group));
@@ -96,7 +108,7 @@ describe("top groups of a shard", () => {
       { numRuns: 300 },
     ));
 
-  test("of messages are those of plain objects", async () => {
+  test("of messages are those of plain objects", () => {
     const plain = [
       { destination: "LAX", flights: 2n, totalDelayMinutes: -3n },
       { destination: "BOS", flights: 2n },
@@ -104,64 +116,57 @@ describe("top groups of a shard", () => {
     const messages = plain.map((group) => create(DestinationSchema, group));
     for (const order of [Order.FLIGHTS, Order.TOTAL_DELAY, Order.MEAN_DELAY]) {
       const asked = request({ limit: 1, order });
-      const [a, b] = [
-        await rankGroups(top, asked, plain as unknown as Fields[], 1, signal),
-        await rankGroups(top, asked, messages as unknown as Fields[], 1, signal),
-      ];
+      const [a, b] = [rank(asked, plain), rank(asked, messages)];
       expect(b.groups.map((group) => group.destination)).toEqual(a.groups.map((group) => group.destination));
       expect(b.bounds).toEqual(a.bounds);
     }
   });
 
-  test("chosen by key are exactly those, without bounds", async () => {
+  test("chosen by key are exactly those, without bounds", () => {
     const groups = ["A", "B", "C"].map((destination, i) => ({ destination, flights: BigInt(i) }));
-    const asked = request({ only: ["C", "A", "Z"] });
-    const ranked = await rankGroups(top, asked, groups as unknown as Fields[], rowsWanted(rules, asked), signal);
+    const ranked = rank(request({ only: ["C", "A", "Z"] }), groups);
     expect(ranked.groups.map((group) => group.destination)).toEqual(["C", "A"]);
     expect(ranked.bounds).toBeUndefined();
   });
 
-  test("of a method without an order field follow the annotation, ties by all parts of the key", async () => {
-    const busiest = methodRules(NetworkService.method.busiest);
+  test("of a method without an order field follow the annotation, ties by all parts of the key", () => {
+    const busiest = compileMethod(NetworkService.method.busiest);
     const groups = [
       { origin: "B", destination: "A", flights: 1n },
       { origin: "A", destination: "C", flights: 1n },
       { origin: "A", destination: "B", flights: 1n },
       { origin: "Z", destination: "Z", flights: 2n },
     ];
-    const ranked = await rankGroups(busiest.top as TopRules, {}, groups, 3, signal);
+    const ranked = rank(create(BusiestRequestSchema, { limit: 3 }), groups, busiest);
     expect(ranked.groups.map((group) => `${group.origin}${group.destination}`)).toEqual(["ZZ", "AB", "AC"]);
     expect(ranked.bounds).toMatchObject({ field: "flights", exhausted: false, groups: 4n });
   });
 
-  test("a hundred thousand groups are ranked in turns of the event loop, not in one", async () => {
+  test("a hundred thousand groups are ranked in slices, not in one go", () => {
     const groups = Array.from({ length: 100_000 }, (_, i) => ({
       destination: String((i * 7919) % 100_003),
       flights: BigInt((i * 31) % 997),
       totalDelayMinutes: 0n,
     }));
-    let turns = 0;
-    let done = false;
-    const turning = () => {
-      turns++;
-      if (!done) setImmediate(turning);
-    };
-    setImmediate(turning);
-    await rankGroups(top, request({}), groups as unknown as Fields[], Number.POSITIVE_INFINITY, signal);
-    done = true;
-    expect(turns).toBeGreaterThan(100);
+    expect([...rankSlices(request({}), groups)].length).toBeGreaterThan(100);
   });
 });
 
 describe("requests", () => {
-  test("an order that is none and a negative limit or offset are refused, with where", async () => {
-    await expect(rankGroups(top, request({ order: 77 as Order }), [], 1, signal)).rejects.toMatchObject({
-      id: "invalid-request",
-      detail: { errors: [{ pointer: "/order" }] },
-    });
-    expect(() => rowsWanted(rules, request({ limit: -1 }))).toThrow("limit is -1");
-    expect(() => rowsWanted(rules, request({ offset: -1 }))).toThrow("offset is -1");
-    expect(rowsWanted(rules, request({ offset: 5 }))).toBe(Number.POSITIVE_INFINITY);
-    expect(rowsWanted(rules, request({ limit: 2_147_483_647, offset: 2_147_483_647 }))).toBe(4_294_967_294);
+  test("an order that is none and a negative limit or offset are refused, with where", () => {
+    expect(() => rank(request({ order: 77 as Order }), [])).toThrow(
+      expect.objectContaining({
+        id: "invalid-request",
+        detail: { errors: [expect.objectContaining({ pointer: "/order" })] },
+      }),
+    );
+    expect(() => rank(request({ limit: -1 }), [])).toThrow("limit is -1");
+    expect(() => rank(request({ offset: -1 }), [])).toThrow("offset is -1");
+  });
+
+  test("a window is all up to its end, however far that is", () => {
+    const wanted = (init: { limit?: number; offset?: number }) => rowsForWindow(requestWindow(PLAN, request(init)));
+    expect(wanted({ offset: 5 })).toBeUndefined();
+    expect(wanted({ limit: 2_147_483_647, offset: 2_147_483_647 })).toBe(4_294_967_294);
   });
 });

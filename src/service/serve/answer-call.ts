@@ -1,18 +1,22 @@
-import { create, type DescMethod, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMethod, type Message, toBinary } from "@bufbuild/protobuf";
 import { Metadata, type ServerUnaryCall, type ServerWritableStream } from "@grpc/grpc-js";
+import type { Slices } from "../../accumulator/sliced-sort.ts";
 import { Fault } from "../../fault/fault.ts";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
+import { requestWindow, rowsForWindow } from "../../merge-plan/request-window.ts";
+import { rowOrder } from "../../merge-plan/row-order.ts";
 import { BOUNDS_HEADER, STAMP_HEADER } from "../../mesh/route-headers.ts";
+import type { Clock } from "../../process/clock.ts";
+import { inSlices, nextTurn } from "../../process/turn.ts";
 import { step } from "../../telemetry/step-channel.ts";
 import { StampSchema, TopBoundsSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { BindingHold, BindingTable } from "../bind/binding-table.ts";
 import type { CallContext } from "../define-service.ts";
-import { nextTurn } from "../sliced.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
 import { type CallRoute, callRoute, type OwnRoute } from "./call-route.ts";
 import { callStatus } from "./call-status.ts";
 import { encodeReply } from "./encode-reply.ts";
-import type { Fields } from "./field-order.ts";
-import { type MethodRules, rowsWanted, type SortRule } from "./method-rules.ts";
+import type { Fields } from "./part-field.ts";
 import { rankGroups } from "./rank-groups.ts";
 
 /** What the calls of a process share. */
@@ -20,6 +24,7 @@ export interface CallHost<State> {
   readonly own: OwnRoute;
   readonly table: BindingTable<State>;
   readonly calls: ActiveCalls;
+  readonly clock: Clock;
   /** Told of what went wrong in a handler, for the process's log. */
   readonly report: (error: unknown, attempted: string) => void;
 }
@@ -32,17 +37,19 @@ type AnyCall = ServerUnaryCall<unknown, Uint8Array> | ServerWritableStream<unkno
 const ROWS_PER_TURN = 128;
 
 /** Answers a unary method: admit → stamp → handler → rank → encode → reply. */
-export function unaryCall<State>(host: CallHost<State>, rules: MethodRules, handler: Handler<State>) {
+export function unaryCall<State>(host: CallHost<State>, plan: MethodPlan, handler: Handler<State>) {
+  const { method } = plan;
   return async (call: ServerUnaryCall<unknown, Uint8Array>, reply: UnaryReply): Promise<void> => {
-    const attempted = pathOf(rules.method);
+    const attempted = pathOf(method);
     try {
       await admitted(host, call, attempted, async (context, state) => {
-        const request = call.request as Fields;
-        const wanted = rowsWanted(rules, request);
+        const request = call.request as Message;
+        const wanted = rowsWanted(plan, request);
         const answer = (await handler(request, state, context)) as Fields;
         const trailer = new Metadata();
-        const chosen = await chooseGroups(rules, request, answer, wanted, context.signal, trailer);
-        reply(null, await encodeReply(rules.method.output, chosen, context.signal), trailer);
+        const ranked = chooseGroups(plan, request, answer, wanted, trailer);
+        const chosen = await inSlices(ranked, host.clock, context.signal);
+        reply(null, await encodeReply(method.output, chosen, context.signal), trailer);
       });
     } catch (error) {
       reply(callStatus(error, attempted));
@@ -50,18 +57,22 @@ export function unaryCall<State>(host: CallHost<State>, rules: MethodRules, hand
   };
 }
 
-async function chooseGroups(
-  rules: MethodRules,
-  request: Fields,
+/** A shard neither skips nor knows what others have: it sends all that the window may need. */
+function rowsWanted(plan: MethodPlan, request: Message): number {
+  return rowsForWindow(requestWindow(plan, request)) ?? Number.POSITIVE_INFINITY;
+}
+
+function* chooseGroups(
+  plan: MethodPlan,
+  request: Message,
   answer: Fields,
   wanted: number,
-  signal: AbortSignal,
   trailer: Metadata,
-): Promise<Fields> {
-  if (rules.top === undefined) return answer;
-  const name = rules.top.field.localName;
+): Slices<Fields> {
+  if (plan.merge.kind !== "message" || plan.merge.top === undefined) return answer;
+  const name = plan.merge.top.field.localName;
   const groups = (answer[name] ?? []) as Iterable<Fields>;
-  const ranked = await rankGroups(rules.top, request, groups, wanted, signal);
+  const ranked = yield* rankGroups(plan, plan.merge.top, request, groups, wanted);
   if (ranked.bounds !== undefined) {
     trailer.set(BOUNDS_HEADER, Buffer.from(toBinary(TopBoundsSchema, ranked.bounds)));
   }
@@ -69,16 +80,17 @@ async function chooseGroups(
 }
 
 /** Answers a streaming method: admit → stamp → rows of the handler, in order, no more than asked for. */
-export function streamingCall<State>(host: CallHost<State>, rules: MethodRules, handler: Handler<State>) {
+export function streamingCall<State>(host: CallHost<State>, plan: MethodPlan, handler: Handler<State>) {
+  const assertOrder = orderCheck(plan);
   return async (call: ServerWritableStream<unknown, Uint8Array>): Promise<void> => {
-    const attempted = pathOf(rules.method);
+    const attempted = pathOf(plan.method);
     // Writing to a caller that has gone away fails; the abort signal tells so already.
     call.on("error", () => {});
     try {
       await admitted(host, call, attempted, async (context, state) => {
-        const wanted = rowsWanted(rules, call.request as Fields);
+        const wanted = rowsWanted(plan, call.request as Message);
         const rows = handler(call.request, state, context) as AsyncIterable<Fields>;
-        await sendRows(call, rules, rows, wanted, context.signal);
+        await sendRows(call, plan.method, rows, wanted, assertOrder, context.signal);
       });
       call.end();
     } catch (error) {
@@ -87,33 +99,41 @@ export function streamingCall<State>(host: CallHost<State>, rules: MethodRules, 
   };
 }
 
+type OrderCheck = (previous: Message, row: Message) => void;
+
 async function sendRows(
   call: ServerWritableStream<unknown, Uint8Array>,
-  rules: MethodRules,
+  { output }: DescMethod,
   rows: AsyncIterable<Fields>,
   wanted: number,
+  assertOrder: OrderCheck,
   signal: AbortSignal,
 ): Promise<void> {
   let sent = 0;
-  let previous: Fields | undefined;
-  for await (const row of rows) {
+  let previous: Message | undefined;
+  for await (const fields of rows) {
     signal.throwIfAborted();
-    const message = create(rules.method.output, row);
-    if (previous !== undefined) assertOrder(rules.sorted ?? [], previous, message as unknown as Fields);
-    previous = message as unknown as Fields;
-    const hasRoom = call.write(toBinary(rules.method.output, message));
+    const row = create(output, fields);
+    if (previous !== undefined) assertOrder(previous, row);
+    previous = row;
+    const hasRoom = call.write(toBinary(output, row));
     if (++sent >= wanted) return;
     if (!hasRoom) await drained(call, signal);
     else if (sent % ROWS_PER_TURN === 0) await nextTurn(signal);
   }
 }
 
-function assertOrder(sorted: readonly SortRule[], previous: Fields, row: Fields): void {
-  for (const { name, read, compare } of sorted) {
-    const order = compare(read(previous), read(row));
-    if (order < 0) return;
-    if (order > 0) throw new Fault("internal", `the handler's rows are out of order in field ${name}`);
-  }
+/** The gateway refuses rows out of order, naming the shard; here it is seen which field it was, and by whom. */
+function orderCheck({ merge }: MethodPlan): OrderCheck {
+  const columns = merge.kind === "sorted" ? merge.by : [];
+  const orders = columns.map((column) => ({ name: column.field.name, order: rowOrder([column]) }));
+  return (previous, row) => {
+    for (const { name, order } of orders) {
+      const difference = order(previous, row);
+      if (difference < 0) return;
+      if (difference > 0) throw new Fault("internal", `the handler's rows are out of order in field ${name}`);
+    }
+  };
 }
 
 function drained(call: ServerWritableStream<unknown, Uint8Array>, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { create, type DescField, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { nextTurn } from "../sliced.ts";
-import type { Fields } from "./field-order.ts";
+import { nextTurn } from "../../process/turn.ts";
+import type { Fields } from "./part-field.ts";
 
 /** Elements encoded in one turn of the event loop: about a microsecond each. */
 const ELEMENTS_PER_SLICE = 512;

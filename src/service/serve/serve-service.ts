@@ -1,9 +1,11 @@
+import assert from "node:assert";
 import type { DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import { compileService } from "../../merge-plan/compile-method.ts";
 import type { ServiceVersionName } from "../../mesh/service-version.ts";
 import { type Clock, type Randomness, sleep } from "../../process/clock.ts";
 import { BindingService } from "../../wire/generated/skynetes/v1/binding_pb.ts";
@@ -16,7 +18,6 @@ import type { ServiceDefinition } from "../define-service.ts";
 import { ActiveCalls } from "./active-calls.ts";
 import { type CallHost, streamingCall, unaryCall } from "./answer-call.ts";
 import { descriptorFiles, descriptorSet } from "./descriptor-set.ts";
-import { methodRules } from "./method-rules.ts";
 
 export interface ServeOptions {
   readonly version: ServiceVersionName;
@@ -86,6 +87,7 @@ export async function serveService<S extends DescService, State>(
     own: { serviceVersion: version, nodes: nodesOf(options.node) },
     table,
     calls,
+    clock,
     report: reporter(options.report ?? writeToStderr),
   };
   addAuthorsService(server, definition, host);
@@ -136,6 +138,8 @@ function addAuthorsService<S extends DescService, State>(
 ): void {
   const handlers = definition.methods as Readonly<Record<string, unknown>>;
   const methods = Object.entries(definition.service.method);
+  // What no gateway could merge is refused here, where the author sees it first.
+  const plans = compileService(definition.service);
   const grpcDefinition = Object.fromEntries(
     methods.map(([, method]) => [
       method.name,
@@ -149,9 +153,10 @@ function addAuthorsService<S extends DescService, State>(
       if (typeof handler !== "function") {
         throw new Fault("invalid-service", `${definition.service.typeName}: no handler "${name}" for ${method.name}`);
       }
-      const rules = methodRules(method);
+      const plan = plans.get(method.name);
+      assert(plan !== undefined, `${method.name} has no plan although its service compiled`);
       const answer = method.methodKind === "unary" ? unaryCall : streamingCall;
-      return [method.name, answer(host, rules, handler as never)];
+      return [method.name, answer(host, plan, handler as never)];
     }),
   );
   server.addService(grpcDefinition as never, implementation as never);
@@ -195,7 +200,7 @@ async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise
 function reporter(report: (fault: Fault) => void): CallHost<unknown>["report"] {
   return (error, attempted) => {
     const fault = faultFromUnknown(error, attempted);
-    if (fault.id === "internal") report(fault);
+    if (fault.id === "internal" || fault.id === "bad-partial") report(fault);
   };
 }
 

@@ -1,6 +1,6 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Fault } from "../fault/fault.ts";
-import { makeDurableDirectory } from "../process/durable-write.ts";
+import { makeDurableDirectory } from "../process/durable-file.ts";
 import { NodeAgentService } from "../wire/generated/skynetes/v1/node_agent_pb.ts";
 import { addUnaryService } from "../wire/grpc-service.ts";
 import { DirectoryArchive } from "./archive/directory-archive.ts";

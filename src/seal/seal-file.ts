@@ -2,7 +2,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
-import { syncDirectory, writeDurableFile } from "../process/durable-write.ts";
+import { syncDirectory, writeDurableFile } from "../process/durable-file.ts";
 import { sha256Of } from "../process/file-digest.ts";
 import { type Seal, SealSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
 

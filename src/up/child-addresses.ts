@@ -2,7 +2,7 @@
  * Where the children were, for the next start: on their old addresses the route table in force is right at once, and
  * nothing needs to be published and verified anew. Only a hint: a child whose port is taken gets another one.
  */
-import { readTextIfThere, writeDurably } from "../process/durable-file.ts";
+import { readTextIfThere, writeDurableFileSync } from "../process/durable-file.ts";
 import type { ReadyAddresses } from "../process/ready-line.ts";
 import { object, string } from "./read-json.ts";
 
@@ -22,7 +22,7 @@ export class ChildAddressFile {
   keep(child: string, addresses: ReadyAddresses): void {
     if (JSON.stringify(this.#addresses.get(child)) === JSON.stringify(addresses)) return;
     this.#addresses.set(child, addresses);
-    writeDurably(this.#file, `${JSON.stringify(Object.fromEntries(this.#addresses), null, 2)}\n`);
+    writeDurableFileSync(this.#file, `${JSON.stringify(Object.fromEntries(this.#addresses), null, 2)}\n`);
   }
 
   /** A version that is gone for good need not be remembered. */

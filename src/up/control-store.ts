@@ -5,7 +5,7 @@
 import { fromJsonString, toJson } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import type { LatestFloor } from "../lifecycle/observed-mesh.ts";
-import { readTextIfThere, writeDurably } from "../process/durable-file.ts";
+import { readTextIfThere, writeDurableFileSync } from "../process/durable-file.ts";
 import { type RouteTable, RouteTableSchema } from "../wire/generated/skynetes/v1/table_pb.ts";
 import { type ControlState, controlStateFromText, controlStateToText, emptyControlState } from "./control-state.ts";
 import { cutFromJson, cutToJson } from "./cut-json.ts";
@@ -57,7 +57,7 @@ export class ControlStore {
   update(change: (state: ControlState) => ControlState): void {
     const next = change(this.#state);
     if (next === this.#state) return;
-    writeDurably(this.#directory.stateFile, controlStateToText(next));
+    writeDurableFileSync(this.#directory.stateFile, controlStateToText(next));
     this.#state = next;
   }
 
@@ -67,7 +67,7 @@ export class ControlStore {
     if (table.epoch <= current) {
       throw new Fault("fenced", `publish table ${table.epoch}: table ${current} is published already`);
     }
-    writeDurably(this.#directory.tableFile, publishedToText({ table, floors }));
+    writeDurableFileSync(this.#directory.tableFile, publishedToText({ table, floors }));
     this.#published = { table, floors };
   }
 }

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { readTextIfThere, writeDurably } from "../process/durable-file.ts";
+import { readTextIfThere, writeDurableFileSync } from "../process/durable-file.ts";
 import { object, string } from "./read-json.ts";
 
 /** Where a running mesh is reached: host:port each. Written by `up`, read by the other commands. */
@@ -10,7 +10,7 @@ export interface Endpoints {
 }
 
 export function writeEndpoints(file: string, endpoints: Endpoints): void {
-  writeDurably(file, `${JSON.stringify(endpoints, null, 2)}\n`);
+  writeDurableFileSync(file, `${JSON.stringify(endpoints, null, 2)}\n`);
 }
 
 /** `undefined`: no mesh has announced itself in this data directory. */

@@ -1,9 +1,9 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import { syncDirectory } from "../../process/durable-file.ts";
 import type { NewRecord } from "../log.ts";
 import { encodeBound } from "./bound-file.ts";
-import { syncDirectory } from "./durable-file.ts";
 import { BOUND_FILE, segmentName } from "./log-paths.ts";
 import type { RecoveredPartition } from "./partition-recovery.ts";
 import { BatchBuilder } from "./record-batch.ts";

@@ -1,9 +1,9 @@
 import { mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../fault/fault.ts";
+import { syncDirectory, writeNewFile } from "../../process/durable-file.ts";
 import type { TopicDescription } from "../log.ts";
 import { encodeBound } from "./bound-file.ts";
-import { syncDirectory, writeNewFile } from "./durable-file.ts";
 import { BOUND_FILE, CREATING_PREFIX, segmentName, TOPIC_FILE } from "./log-paths.ts";
 
 /** Partitions of one topic. Each costs a directory and, while it is written, an open file. */

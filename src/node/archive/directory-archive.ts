@@ -10,7 +10,7 @@ import {
   syncFile,
   temporaryName,
   writeDurableFile,
-} from "../../process/durable-write.ts";
+} from "../../process/durable-file.ts";
 import { sha256OfFile } from "../../process/file-digest.ts";
 import { type FrozenShard, parseManifest, segmentsOf } from "../frozen-shard.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";

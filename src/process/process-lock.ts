@@ -1,8 +1,7 @@
 /**
  * One process at a time in a directory, told apart from the lock file that a killed process left behind.
  *
- * The file holds the owner's pid and the moment that process started (as the kernel counts it), since pids come round
- * again. It is made by `link`, which fails when it is there, so it is never seen half-written. A stale one is moved
+ * The file holds the owner's identity. It is made by `link`, which fails when it is there, so it is never seen half-written. A stale one is moved
  * aside before the next try; should another starter have been faster, what was moved is not what was read, and goes
  * back.
  */
@@ -10,6 +9,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writ
 import { dirname } from "node:path";
 import { Fault } from "../fault/fault.ts";
 import { readTextIfThere } from "./durable-file.ts";
+import { isRunning, processIdentity } from "./process-identity.ts";
 
 export interface ProcessLock {
   release(): void;
@@ -20,7 +20,7 @@ const TRIES = 5;
 /** Fault `store-locked`, naming the holder's pid. */
 export function lockForProcess(path: string, what: string): ProcessLock {
   mkdirSync(dirname(path), { recursive: true });
-  const mine = JSON.stringify({ pid: process.pid, started: processStart(process.pid) });
+  const mine = JSON.stringify(processIdentity(process.pid));
   const temporary = `${path}.${process.pid}`;
   writeFileSync(temporary, mine);
   try {
@@ -68,40 +68,13 @@ function releaseIfMine(path: string, mine: string): void {
 
 /** The pid in a lock file when that very process still runs. */
 function livingHolder(text: string): number | undefined {
-  let held: { pid?: unknown; started?: unknown };
+  let held: { pid?: unknown; began?: unknown };
   try {
     held = JSON.parse(text) as typeof held;
   } catch {
     return undefined;
   }
-  if (typeof held.pid !== "number" || !isRunning(held.pid)) return undefined;
-  const started = processStart(held.pid);
-  return started === undefined || started === held.started ? held.pid : undefined;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, as somebody else.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** Clock ticks from boot to the process's start, with the boot's id; `undefined` where the system does not tell. */
-function processStart(pid: number): string | undefined {
-  const stat = readProc(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The second field is the name in parentheses and may hold anything; starttime is the 20th after it.
-  const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-  return `${readProc("/proc/sys/kernel/random/boot_id")?.trim() ?? ""}/${ticks}`;
-}
-
-function readProc(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
+  const { pid, began } = held;
+  if (typeof pid !== "number") return undefined;
+  return isRunning({ pid, began: typeof began === "string" ? began : null }) ? pid : undefined;
 }

@@ -45,9 +45,9 @@ test("the lock of a killed process is taken over", async () => {
 
 test("a lock whose pid has been given to another process is stale", () => {
   const lock = lockForProcess(path, "x");
-  const mine = JSON.parse(readFileSync(path, "utf8")) as { pid: number; started: string };
+  const mine = JSON.parse(readFileSync(path, "utf8")) as { pid: number; began: string };
   lock.release();
-  writeFileSync(path, JSON.stringify({ ...mine, started: "another boot/1" }));
+  writeFileSync(path, JSON.stringify({ ...mine, began: "another boot:1" }));
   lockForProcess(path, "x").release();
 });
 
@@ -60,7 +60,7 @@ test("an unreadable lock file, as a full disk leaves it, is stale", () => {
 test("of many processes that start over a stale lock one gets it", async () => {
   const dead = spawnSync(process.execPath, ["-e", ""]);
   lockForProcess(path, "x").release();
-  writeFileSync(path, JSON.stringify({ pid: dead.pid, started: "gone/1" }));
+  writeFileSync(path, JSON.stringify({ pid: dead.pid, began: "gone:1" }));
   const all = Array.from({ length: 6 }, locker);
   const said = await Promise.all(all.map(async (child) => String((await once(child.stdout, "data"))[0]).trim()));
   for (const child of all) child.kill("SIGKILL");

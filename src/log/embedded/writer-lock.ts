@@ -2,6 +2,7 @@ import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { Fault } from "../../fault/fault.ts";
 import type { Randomness } from "../../process/clock.ts";
+import { isRunning, type ProcessIdentity, processIdentity } from "../../process/process-identity.ts";
 import { LOCK_DIRECTORY } from "./log-paths.ts";
 
 /**
@@ -12,9 +13,6 @@ import { LOCK_DIRECTORY } from "./log-paths.ts";
  * 8. A holder that goes leaves its file, marked as released, so that numbers never come twice; the next one clears what
  * is below its own. Whoever was so slow that its number is no longer the highest steps back. And the holder looks again
  * at every flush (`stillHeld`).
- *
- * A holder is named by pid and by when that process began: a pid that was given away again (in a container it is often
- * the same one) is not taken for the old holder.
  */
 export interface WriterLock {
   /** Fault `fenced` when the lock is no longer ours. */
@@ -22,10 +20,7 @@ export interface WriterLock {
   release(): Promise<void>;
 }
 
-interface Holder {
-  readonly pid: number;
-  /** Boot id and start tick, where the system tells. */
-  readonly began: string | null;
+interface Holder extends ProcessIdentity {
   readonly released: boolean;
 }
 
@@ -35,14 +30,15 @@ const ATTEMPTS_MAX = 10;
 export async function takeWriterLock(directory: string, randomness: Randomness): Promise<WriterLock> {
   const locks = join(directory, LOCK_DIRECTORY);
   await mkdir(locks, { recursive: true });
-  const mine: Holder = { pid: process.pid, began: await processBegan(process.pid), released: false };
+  const mine: Holder = { ...processIdentity(process.pid), released: false };
   const draft = join(locks, `draft-${randomness.id()}`);
   await writeHolder(draft, mine);
   try {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const highest = await highestNumber(locks);
       const holder = highest === undefined ? undefined : await readHolder(lockPath(locks, highest));
-      if (holder !== undefined && (await isHeld(holder))) throw lockedBy(lockPath(locks, highest!), holder);
+      if (holder !== undefined && !holder.released && isRunning(holder))
+        throw lockedBy(lockPath(locks, highest!), holder);
       const number = (highest ?? 0) + 1;
       if (!(await linked(draft, lockPath(locks, number)))) continue;
       if ((await highestNumber(locks)) === number) return await heldLock(locks, number, { mine, draft });
@@ -118,29 +114,6 @@ async function readHolder(path: string): Promise<Holder | undefined> {
     throw new Fault("store-locked", `open log: ${path} does not name its holder`);
   }
   return { pid, began: typeof began === "string" ? began : null, released: released === true };
-}
-
-async function isHeld(holder: Holder): Promise<boolean> {
-  if (holder.released) return false;
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    if (codeOf(error) === "ESRCH") return false;
-  }
-  const began = await processBegan(holder.pid);
-  return began === null || holder.began === null || began === holder.began;
-}
-
-/** Linux says when a process began; elsewhere `null`, and a pid alone must do. */
-async function processBegan(pid: number): Promise<string | null> {
-  try {
-    const boot = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    // The second field is the command in parentheses and may hold spaces; the start tick is the 20th after it.
-    return `${boot}:${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
-  } catch {
-    return null;
-  }
 }
 
 function lockedBy(path: string, holder: Holder): Fault {

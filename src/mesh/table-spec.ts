@@ -1,3 +1,5 @@
+import type { ColumnType } from "./column-type.ts";
+
 /** A table as the mesh manifest describes it, and as every node builds it. */
 export interface TableSpec {
   readonly name: string;
@@ -17,17 +19,6 @@ export interface ColumnSpec {
   readonly type: ColumnType;
   readonly nullable: boolean;
 }
-
-export type ColumnType =
-  | "BOOLEAN"
-  | "INT32"
-  | "INT64"
-  | "DOUBLE"
-  | "STRING"
-  | "BYTES"
-  | "DATE"
-  | "TIMESTAMP"
-  | `DECIMAL(${number},${number})`;
 
 export interface TopicSpec {
   readonly name: string;

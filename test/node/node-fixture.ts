@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { onTestFinished } from "vitest";
-import type { ColumnType, TableSpec } from "../../src/mesh/table-spec.ts";
+import type { ColumnType } from "../../src/mesh/column-type.ts";
+import type { TableSpec } from "../../src/mesh/table-spec.ts";
 import type { TableManifest } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 
 /** A directory that goes away with the test. */

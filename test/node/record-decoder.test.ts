@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { LogRecord } from "../../src/log/log.ts";
-import type { ColumnType, TableSpec } from "../../src/mesh/table-spec.ts";
+import type { ColumnType } from "../../src/mesh/column-type.ts";
+import type { TableSpec } from "../../src/mesh/table-spec.ts";
 import { dateDays, timestampMicros } from "../../src/node/ingest/calendar.ts";
 import { JsonRowReader } from "../../src/node/ingest/json-row.ts";
 import { recordDecoder } from "../../src/node/ingest/record-decoder.ts";

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
+import type { ColumnType } from "../../src/mesh/column-type.ts";
 import type { Cut } from "../../src/mesh/cut.ts";
-import type { ColumnType } from "../../src/mesh/table-spec.ts";
 import { combineStatistics, compareBounds } from "../../src/node/snapshot/column-statistics.ts";
 import { longestChain } from "../../src/node/snapshot/segment-chain.ts";
 import { addDigests, stateDigest } from "../../src/node/snapshot/state-digest.ts";

@@ -1,12 +1,10 @@
-import type { ColumnType } from "../../mesh/table-spec.ts";
+import { type ColumnType, PLAIN_COLUMN_TYPES } from "../../mesh/column-type.ts";
 
-const PLAIN = ["BOOLEAN", "INT32", "INT64", "DOUBLE", "STRING", "BYTES", "DATE", "TIMESTAMP"] as const;
-
-export const COLUMN_TYPES: readonly string[] = [...PLAIN, "DECIMAL(p,s)"];
+export const COLUMN_TYPES: readonly string[] = [...PLAIN_COLUMN_TYPES, "DECIMAL(p,s)"];
 
 /** The type, or `undefined`. A decimal has 1 to 38 digits, of which at most all are behind the point. */
 export function parseColumnType(text: string): ColumnType | undefined {
-  const plain = PLAIN.find((type) => type === text);
+  const plain = PLAIN_COLUMN_TYPES.find((type) => type === text);
   if (plain !== undefined) return plain;
   const match = /^DECIMAL\((\d{1,2}), ?(\d{1,2})\)$/.exec(text);
   if (match === null) return undefined;

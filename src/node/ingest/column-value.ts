@@ -1,5 +1,5 @@
+import type { ColumnType } from "../../mesh/column-type.ts";
 import { type ColumnKind, columnKind } from "../../mesh/column-type.ts";
-import type { ColumnType } from "../../mesh/table-spec.ts";
 import type { StoreValue } from "../store/shard-store.ts";
 import { dateDays, timestampMicros } from "./calendar.ts";
 import { quoted, RowReject } from "./row-reject.ts";

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
+import type { ColumnType } from "../../mesh/column-type.ts";
 import { columnKind } from "../../mesh/column-type.ts";
-import type { ColumnType, TableSpec } from "../../mesh/table-spec.ts";
+import type { TableSpec } from "../../mesh/table-spec.ts";
 import {
   type ColumnStatistics,
   ColumnStatisticsSchema,

@@ -12,8 +12,9 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import { Fault } from "../../fault/fault.ts";
+import type { ColumnType } from "../../mesh/column-type.ts";
 import { columnKind } from "../../mesh/column-type.ts";
-import type { ColumnType, TableSpec } from "../../mesh/table-spec.ts";
+import type { TableSpec } from "../../mesh/table-spec.ts";
 
 /**
  * The tables of one shard's database. A user's table lies in schema `rows` and has three columns of ours before its own:

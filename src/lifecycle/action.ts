@@ -1,7 +1,8 @@
 import type { Cut } from "../mesh/cut.ts";
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
-import type { LatestFloor, VerifiedTuple } from "./observed-mesh.ts";
+import type { LatestFloor } from "./latest-floor.ts";
 import type { FixedCut } from "./snapshot-record.ts";
+import type { VerifiedTuple } from "./verified-tuple.ts";
 
 /**
  * One thing to do. Every action is idempotent and may fail: the next plan, made from what is observed then, names it
@@ -24,17 +25,9 @@ export type Action =
     }
   /** Writes the seal from the manifests of the frozen replicas; `replicas` are those that agree. */
   | { readonly kind: "seal"; readonly snapshot: string; readonly cut: FixedCut; readonly replicas: readonly Replica[] }
-  /** NodeAgentService.BindShard, then check the stamp. */
+  /** NodeAgentService.BindShard, then check the stamp; or UnbindShard. */
   | {
-      readonly kind: "bind";
-      readonly snapshot: string;
-      readonly shard: number;
-      readonly node: string;
-      readonly version: string;
-      readonly address: string;
-    }
-  | {
-      readonly kind: "unbind";
+      readonly kind: "bind" | "unbind";
       readonly snapshot: string;
       readonly shard: number;
       readonly node: string;

@@ -1,6 +1,6 @@
 import { cutContains } from "../mesh/cut.ts";
+import type { LatestFloor } from "./latest-floor.ts";
 import { sameCut } from "./mesh-facts.ts";
-import type { LatestFloor } from "./observed-mesh.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
 
 export interface LatestChoice {

@@ -2,7 +2,9 @@ import type { Cut } from "../mesh/cut.ts";
 import type { Stamp } from "../mesh/stamp.ts";
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
 import type { Action } from "./action.ts";
+import type { LatestFloor } from "./latest-floor.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
+import type { VerifiedTuple } from "./verified-tuple.ts";
 
 /**
  * All that a driver knows of a mesh at one moment; the plan is a function of it and of the manifest. What is not here
@@ -26,12 +28,6 @@ export interface ObservedMesh {
    * each plan before it looks again has none.
    */
   readonly underWay?: readonly Action[];
-}
-
-/** The greatest cut that `latest` has meant for a service: it outlives the snapshot, so that `latest` never goes back. */
-export interface LatestFloor {
-  readonly service: string;
-  readonly cut: Cut;
 }
 
 export interface ObservedNode {
@@ -124,12 +120,4 @@ export interface SnapshotInUse {
   readonly snapshot: string;
   readonly version: string;
   readonly queries: number;
-}
-
-/** A snapshot and version, and the exact way to them: another endpoint or seal is another tuple. */
-export interface VerifiedTuple {
-  readonly snapshot: string;
-  readonly version: string;
-  /** The seal's digest and the version's endpoints, as text. */
-  readonly way: string;
 }

@@ -1,9 +1,9 @@
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
 import { type BuiltTable, buildTable, sameContent } from "./build-table.ts";
 import type { MeshFacts } from "./mesh-facts.ts";
-import type { VerifiedTuple } from "./observed-mesh.ts";
 import { type PlanStep, type PlanStepBuilder, planStep } from "./plan-step.ts";
 import { keptTuples, type RouteTuple, wishedTuples } from "./route-tuple.ts";
+import type { VerifiedTuple } from "./verified-tuple.ts";
 import { areAmong, endpointsIn, type VersionEndpoint, versionRoutes, wayTo } from "./version-endpoints.ts";
 
 /**

@@ -5,18 +5,12 @@ import { addExplainCommand } from "./explain-command.ts";
 import { addGatewayCommand } from "./gateway-command.ts";
 import { addNodeCommand } from "./node-command.ts";
 import { addProduceCommand } from "./produce-command.ts";
+import type { ProgramFacts } from "./program-facts.ts";
 import { addQueryCommand } from "./query-command.ts";
 import { reportError } from "./report-error.ts";
 import { addServiceCommand } from "./service-command.ts";
 import { addSnapshotCommands } from "./snapshot-command.ts";
 import { addUpCommand } from "./up-command.ts";
-
-export interface ProgramFacts {
-  /** The program's own script: `up` starts its parts as other commands of it. */
-  readonly script: string;
-  /** Writes what has been compiled so far: a process that is killed later still leaves it to the next. */
-  readonly flushCompileCache: () => void;
-}
 
 /** Runs one command line and returns the exit code. */
 export async function runCommandLine(args: readonly string[], facts: ProgramFacts): Promise<number> {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import type { ProgramFacts } from "./command-line.ts";
 import { runLong } from "./long-running.ts";
 import { absolute, dataDirOption, grpcPortOption, hostOption, httpPortOption, parsePort } from "./options.ts";
+import type { ProgramFacts } from "./program-facts.ts";
 
 interface GatewayOptions {
   readonly dataDir: string;

@@ -2,7 +2,7 @@ import { systemClock } from "../process/clock.ts";
 import { type LineLog, stderrLog } from "../process/log-line.ts";
 import { printReady, type ReadyAddresses } from "../process/ready-line.ts";
 import { processEvents, type RunningProcess, runUntilSignal } from "../process/run-until-signal.ts";
-import type { ProgramFacts } from "./command-line.ts";
+import type { ProgramFacts } from "./program-facts.ts";
 
 /** Above all that a part may take to drain. */
 const STOP_GRACE_MS = 30_000;

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { Fault } from "../fault/fault.ts";
-import type { ProgramFacts } from "./command-line.ts";
 import { openExportedTelemetry } from "./exported-telemetry.ts";
 import { runLong } from "./long-running.ts";
 import { absolute, dataDirOption, listenOption, manifestOption } from "./options.ts";
+import type { ProgramFacts } from "./program-facts.ts";
 
 interface NodeOptions {
   readonly manifest: string;

@@ -2,10 +2,10 @@ import { pathToFileURL } from "node:url";
 import { type Command, InvalidArgumentError } from "commander";
 import { Fault } from "../fault/fault.ts";
 import { SERVICE_VERSION_RULE, type ServiceVersionName, serviceVersionName } from "../mesh/service-version.ts";
-import type { ProgramFacts } from "./command-line.ts";
 import { openExportedTelemetry } from "./exported-telemetry.ts";
 import { runLong } from "./long-running.ts";
 import { absolute, listenOption, parseCount } from "./options.ts";
+import type { ProgramFacts } from "./program-facts.ts";
 
 interface ServiceOptions {
   readonly module: string;

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import type { Endpoints } from "../up/endpoints-file.ts";
-import type { ProgramFacts } from "./command-line.ts";
 import { openExportedTelemetry } from "./exported-telemetry.ts";
 import { runLong } from "./long-running.ts";
 import {
@@ -12,6 +11,7 @@ import {
   manifestOption,
   parsePort,
 } from "./options.ts";
+import type { ProgramFacts } from "./program-facts.ts";
 import { type ProgressLine, progressLine } from "./progress-line.ts";
 import { welcomeText } from "./welcome-text.ts";
 

@@ -4,7 +4,7 @@
  */
 import { fromJsonString, toJson } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
-import type { LatestFloor } from "../lifecycle/observed-mesh.ts";
+import type { LatestFloor } from "../lifecycle/latest-floor.ts";
 import { readTextIfThere, writeDurableFileSync } from "../process/durable-file.ts";
 import { type RouteTable, RouteTableSchema } from "../wire/generated/skynetes/v1/table_pb.ts";
 import { type ControlState, controlStateFromText, controlStateToText, emptyControlState } from "./control-state.ts";

@@ -85,7 +85,10 @@ export async function executeAction(action: Action, parts: ActionParts, signal: 
   }
 }
 
-async function bind(action: Action & { kind: "bind" }, parts: ActionParts, signal: AbortSignal): Promise<void> {
+/** Binding and unbinding name the same things. */
+type BindAction = Extract<Action, { kind: "bind" | "unbind" }>;
+
+async function bind(action: BindAction, parts: ActionParts, signal: AbortSignal): Promise<void> {
   const { snapshot, shard, node, version, address } = action;
   const instance = await instanceAt(parts, address, signal);
   const key = `${shard} ${snapshot}`;

@@ -11,8 +11,8 @@ import type {
   ObservedSeal,
   ObservedService,
   RefusedBind,
-  VerifiedTuple,
 } from "../lifecycle/observed-mesh.ts";
+import type { VerifiedTuple } from "../lifecycle/verified-tuple.ts";
 import { type Cut, cutOf } from "../mesh/cut.ts";
 import type { Clock } from "../process/clock.ts";
 import type { DescribeResponse } from "../wire/generated/skynetes/v1/binding_pb.ts";

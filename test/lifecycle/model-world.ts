@@ -1,15 +1,10 @@
 import assert from "node:assert";
 import type { Action } from "../../src/lifecycle/action.ts";
-import type {
-  GatewayStatus,
-  LatestFloor,
-  ObservedMesh,
-  ObservedSeal,
-  RefusedBind,
-  VerifiedTuple,
-} from "../../src/lifecycle/observed-mesh.ts";
+import type { LatestFloor } from "../../src/lifecycle/latest-floor.ts";
+import type { GatewayStatus, ObservedMesh, ObservedSeal, RefusedBind } from "../../src/lifecycle/observed-mesh.ts";
 import { shardCut } from "../../src/lifecycle/shard-cut.ts";
 import type { SnapshotRecord } from "../../src/lifecycle/snapshot-record.ts";
+import type { VerifiedTuple } from "../../src/lifecycle/verified-tuple.ts";
 import type { Manifest } from "../../src/manifest/manifest.ts";
 import { type Cut, cutContains, cutOf, cutText } from "../../src/mesh/cut.ts";
 import type { Stamp } from "../../src/mesh/stamp.ts";

@@ -3,8 +3,8 @@
  * written). Anything that is not plainly comparable gives undefined, and the shard is asked: a shard asked in vain costs
  * a call, a shard left out wrongly costs the truth.
  */
-import { decimalUnitsAt, parseDecimal } from "../../accumulator/decimal.ts";
-import { compareInstants, compareText, type Instant } from "../../accumulator/value-order.ts";
+import { parseDecimal } from "../../accumulator/decimal.ts";
+import { compareDecimals, compareInstants, compareText, type Instant } from "../../accumulator/value-order.ts";
 import type { ValueType } from "../../wire/value-type.ts";
 
 /** Below zero: the value is less than the bound. */
@@ -37,10 +37,7 @@ export function compareToBound(type: ValueType, value: unknown, bound: string): 
 function compareExact(text: string, bound: string): number | undefined {
   const left = parseDecimal(text);
   const right = parseDecimal(bound);
-  if (left === undefined || right === undefined) return undefined;
-  const scale = Math.max(left.scale, right.scale);
-  const difference = decimalUnitsAt(left, scale) - decimalUnitsAt(right, scale);
-  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+  return left && right && compareDecimals(left, right);
 }
 
 /** Rounding the bound keeps its order with a double, so "greater than the rounded" is "greater than the true". */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { createFileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Fault } from "../../fault/fault.ts";
@@ -7,6 +6,7 @@ import { compileService } from "../../merge-plan/compile-method.ts";
 import { type Cut, cutContains, cutOf, cutText } from "../../mesh/cut.ts";
 import { SERVICE_VERSION_RULE, serviceVersionName } from "../../mesh/service-version.ts";
 import { SNAPSHOT_ID_RULE, snapshotId } from "../../mesh/snapshot-id.ts";
+import { sha256Of } from "../../process/file-digest.ts";
 import type { Seal, Cut as WireCut } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import {
   type RouteTable,
@@ -138,11 +138,11 @@ export async function loadRoutingState(
 }
 
 export function tableDigest(table: RouteTable): string {
-  return createHash("sha256").update(toBinary(RouteTableSchema, table)).digest("hex");
+  return sha256Of(toBinary(RouteTableSchema, table));
 }
 
 function loadVersion(route: ServiceVersionRoute, former: RoutingState | undefined): VersionState {
-  const descriptorsSha256 = createHash("sha256").update(route.descriptors).digest("hex");
+  const descriptorsSha256 = sha256Of(route.descriptors);
   const known = former?.versions.get(route.name);
   if (known !== undefined && known.service === route.service) {
     if (known.descriptorsSha256 === descriptorsSha256) return known;

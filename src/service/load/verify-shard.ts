@@ -1,9 +1,8 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { fromJsonString } from "@bufbuild/protobuf";
 import { Fault } from "../../fault/fault.ts";
+import { sha256Of, sha256OfFile } from "../../process/file-digest.ts";
 import { type ShardManifest, ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 
 /** What a bind request says of the files; the kit believes none of it before it has looked. */
@@ -37,7 +36,7 @@ export async function verifyShard(files: ShardFiles): Promise<VerifiedShard> {
   const bytes = await readFile(manifestPath).catch((error: unknown) => {
     throw unreadable(manifestPath, error);
   });
-  const actual = createHash("sha256").update(bytes).digest("hex");
+  const actual = sha256Of(bytes);
   if (actual !== files.manifestSha256) {
     throw new Fault("data-corrupt", `${manifestPath}: sha-256 is ${actual}, expected ${files.manifestSha256}`);
   }
@@ -66,13 +65,9 @@ function parseManifest(path: string, bytes: Buffer): ShardManifest {
 }
 
 async function verifySegment(path: string, expected: string): Promise<void> {
-  const hash = createHash("sha256");
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(piece as Buffer);
-  } catch (error) {
+  const actual = await sha256OfFile(path).catch((error: unknown) => {
     throw unreadable(path, error);
-  }
-  const actual = hash.digest("hex");
+  });
   if (actual !== expected) throw new Fault("data-corrupt", `${path}: sha-256 is ${actual}, expected ${expected}`);
 }
 

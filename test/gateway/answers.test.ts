@@ -253,7 +253,7 @@ describe("streams", () => {
     mesh.shard(0).script.breakAfter = 3;
     mesh.shard(3).script.before = () => new Promise((resolve) => setTimeout(resolve, 150));
     const all = lines((await mesh.post(rows(), {})).text);
-    expect(all.at(-1)).toMatchObject({ $error: { shard: 0 } });
+    expect(all.at(-1)).toMatchObject({ $error: { type: "https://skynetes.io/problems/shard-unavailable", shard: 0 } });
   });
 
   test("a stream that cannot begin is a problem with its status, not a stream", async () => {

@@ -2,7 +2,10 @@ import { connect } from "node:net";
 import { Client, credentials } from "@grpc/grpc-js";
 import { request as undici } from "undici";
 import { afterEach, describe, expect, test } from "vitest";
+import { Fault } from "../../src/fault/fault.ts";
+import type { FaultId } from "../../src/fault/fault-catalog.ts";
 import type { Stamp } from "../../src/mesh/stamp.ts";
+import { statusFromFault } from "../../src/wire/fault-status.ts";
 import { type HttpReply, type MeshOptions, type ScriptedMesh, SERVICE, scriptedMesh, V1 } from "./scripted-mesh.ts";
 
 let mesh: ScriptedMesh;
@@ -112,6 +115,59 @@ describe("retries", () => {
       expect(reply.json.detail).toContain("from is after to");
     }
     expect(mesh.shard(3).calls.length).toBe(2);
+  });
+});
+
+describe("refusals of a shard that are not the client's fault", () => {
+  const refuses = (id: FaultId) => () => statusFromFault(new Fault(id, `refused: ${id}`));
+  const misrouted: FaultId[] = ["unknown-version", "wrong-placement"];
+  const unfit: FaultId[] = ["malformed-request", "unknown-service", "unknown-snapshot", "cancelled"];
+
+  test.each([...misrouted, ...unfit])("%s at one replica: the other one answers", async (id) => {
+    await start({ replicas: 2 });
+    const [a, b] = mesh.shards[2]!;
+    a!.script = { fail: refuses(id) };
+    for (let i = 0; i < 4; i++) {
+      expect((await mesh.echo({ number: String(i) })).status).toBe(200);
+    }
+    expect(a!.calls.length).toBeGreaterThan(0);
+    expect(b!.calls.length).toBe(4);
+  });
+
+  test.each(misrouted)("%s at every replica is a call that went elsewhere", async (id) => {
+    await start();
+    mesh.shard(2).script = { fail: refuses(id) };
+    expect(problem(await mesh.echo())).toEqual([502, "stamp-mismatch"]);
+    const reply = await mesh.echo({}, "?completeness=partial");
+    expect(reply.json.completeness.missing).toEqual([{ shards: "2", reason: "STAMP_MISMATCH" }]);
+  });
+
+  test.each(unfit)("%s at every replica is a shard that is not available", async (id) => {
+    await start();
+    mesh.shard(2).script = { fail: refuses(id) };
+    expect(problem(await mesh.echo())).toEqual([503, "shard-unavailable"]);
+    const reply = await mesh.echo({}, "?completeness=partial");
+    expect(reply.json.completeness.missing).toEqual([{ shards: "2", reason: "UNAVAILABLE" }]);
+  });
+
+  test("a process that does not know the service was not the one that was meant", async () => {
+    await start();
+    mesh.shard(1).script = { fail: () => ({ code: 12, details: "The server does not implement the method" }) };
+    expect(problem(await mesh.echo())).toEqual([502, "stamp-mismatch"]);
+  });
+
+  test("a stream that its shard cancels is not one that the client cancelled", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.script = { rows: [1n] };
+    mesh.shard(1).script = { rows: [1n], fail: () => ({ code: 1, details: "draining" }) };
+    expect(problem(await mesh.post(`/v1/snapshots/s2/${SERVICE}/Rows`, {}))).toEqual([503, "shard-unavailable"]);
+  });
+
+  test.each<FaultId>(["overflow", "answer-too-large"])("%s is about the request: also under partial", async (id) => {
+    await start();
+    mesh.shard(2).script = { fail: refuses(id) };
+    expect(problem(await mesh.echo({}, "?completeness=partial"))[1]).toBe(id);
+    expect(mesh.shard(2).calls.length).toBe(1);
   });
 });
 

@@ -21,7 +21,7 @@ export interface ShardScript {
   /** Waits before it sends its stamp. */
   before?: (call: number) => Promise<void>;
   /** Fails instead of answering. */
-  fail?: (call: number) => { code: status; details: string } | undefined;
+  fail?: (call: number) => { code: status; details: string; metadata?: Metadata } | undefined;
   /** Waits before it answers; hangs until the call is cancelled when it never resolves. */
   delay?: (call: number) => Promise<void>;
   /** Fields of its EchoResponse. */

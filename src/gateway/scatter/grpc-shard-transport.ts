@@ -10,6 +10,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { Fault } from "../../fault/fault.ts";
+import type { FaultId } from "../../fault/fault-catalog.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { BOUNDS_HEADER, ROUTE_HEADERS, STAMP_HEADER } from "../../mesh/route-headers.ts";
 import type { Stamp } from "../../mesh/stamp.ts";
@@ -104,8 +105,12 @@ export class GrpcShardTransport implements ShardTransport {
         );
         const cancel = () => under.cancel();
         signal.addEventListener("abort", cancel, { once: true });
-        const asFault = (error: unknown) =>
-          signal.aborted ? faultFromUnknown(signal.reason, attempted(call)) : faultOf(error as ServiceError, call);
+        const asFault = (error: unknown) => {
+          if (error instanceof Fault) return error;
+          return signal.aborted
+            ? faultFromUnknown(signal.reason, attempted(call))
+            : faultOf(error as ServiceError, call);
+        };
         const end = new Promise<Fault | undefined>((tell) => {
           under.on("error", (error) => tell(asFault(error)));
           under.on("status", (s) => {
@@ -214,14 +219,58 @@ function stampOf(metadata: Metadata): Stamp | undefined {
 }
 
 function faultOf(error: ServiceError, call: ShardCall): Fault {
+  const what = attempted(call);
   // grpc-js's own refusal; a peer's RESOURCE_EXHAUSTED means that it has too much to do.
   if (error.code === status.RESOURCE_EXHAUSTED && error.details?.includes("larger than max")) {
-    return new Fault("answer-too-large", `${attempted(call)}: ${error.details}`, { shard: call.shard }, error);
+    return new Fault("answer-too-large", `${what}: ${error.details}`, { shard: call.shard }, error);
   }
-  const fault = faultFromStatus(error, attempted(call));
-  // What went wrong inside a shard is that shard's failure; `internal` is this process's own word.
-  const id = fault.id === "internal" ? "shard-failed" : fault.id;
-  return new Fault(id, fault.message, { ...fault.detail, shard: call.shard }, error);
+  // A process without this service is not the one that was meant.
+  const isElsewhere = error.code === status.UNIMPLEMENTED;
+  const fault = faultFromStatus(error, what);
+  const id = isElsewhere ? "stamp-mismatch" : meaningHere(fault.id);
+  if (id === fault.id) return new Fault(id, fault.message, { ...fault.detail, shard: call.shard }, error);
+  return new Fault(id, `${what}: ${error.details}`, { shard: call.shard }, error);
+}
+
+/**
+ * What a shard's refusal means to the gateway, which has itself read the request, resolved the names and written the
+ * route headers. Whatever a shard says against *these* is about the way to it: another replica may be right, and the
+ * client is not to blame. The same for a call that the peer cancelled while nobody here did: it is draining.
+ */
+function meaningHere(id: FaultId): FaultId {
+  switch (id) {
+    // About the request's values, or its answer: any replica would say the same.
+    case "invalid-request":
+    case "request-too-large":
+    case "overflow":
+    case "answer-too-large":
+      return id;
+    // The call reached somebody else.
+    case "unknown-version":
+    case "wrong-placement":
+      return "stamp-mismatch";
+    case "malformed-request":
+    case "unknown-path":
+    case "unknown-service":
+    case "unknown-method":
+    case "unknown-snapshot":
+    case "snapshot-retired":
+    case "cancelled":
+      return "shard-unavailable";
+    case "shard-unavailable":
+    case "snapshot-not-bound":
+    case "stamp-mismatch":
+    case "deadline-exceeded":
+    case "bad-partial":
+    case "overloaded":
+    case "not-ready":
+    case "out-of-memory":
+    case "data-corrupt":
+      return id;
+    default:
+      // What went wrong inside a shard is that shard's failure; `internal` is this process's own word.
+      return "shard-failed";
+  }
 }
 
 function attempted(call: ShardCall): string {

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import type { Endpoints } from "../up/endpoints-file.ts";
 import { openExportedTelemetry } from "./exported-telemetry.ts";
@@ -50,6 +51,9 @@ export function addUpCommand(program: Command, facts: ProgramFacts): void {
 }
 
 async function up(options: UpOptions, facts: ProgramFacts): Promise<void> {
+  // The young generation stays as small as it is now: it would grow while the seeds are loaded and then be kept for
+  // nothing. 300 MB before, 210 MB after three million records, for a quarter more time of one core.
+  setFlagsFromString("--semi-space-growth-factor=1");
   const [{ startUp }, { loadManifest }, { systemClock }] = await Promise.all([
     import("../up/up.ts"),
     import("../manifest/load-manifest.ts"),

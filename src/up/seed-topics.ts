@@ -10,7 +10,7 @@ import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../manifest/mani
 import { seedPath } from "../manifest/seed-path.ts";
 import type { Clock } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
-import { type ProduceProgress, produceFile } from "../produce/produce-file.ts";
+import type { ProduceProgress } from "../produce/produce-file.ts";
 import type { ControlStore } from "./control-store.ts";
 
 export interface SeedParts {
@@ -56,6 +56,8 @@ export async function createTopics({ manifest, log, logDirectory }: SeedParts): 
 export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise<void> {
   const topics = unseededTopics(parts.manifest, parts.store);
   if (topics.length === 0) return;
+  // The database that reads files is loaded at a first start only.
+  const { produceFile } = await import("../produce/produce-file.ts");
   const writer = await openEmbeddedLogWriter(parts.logDirectory);
   try {
     for (const repair of writer.repairs)

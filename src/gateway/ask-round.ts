@@ -5,8 +5,8 @@ import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { inSlices } from "../process/turn.ts";
 import { type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { MergeExecution } from "./merge/merge-execution.ts";
-import type { OpenQuery } from "./open-query.ts";
 import type { ShardRequest } from "./plan/shard-request.ts";
+import type { OpenQuery } from "./query/open-query.ts";
 import { askShard, type ShardAsker, type ShardQuestion } from "./scatter/ask-shard.ts";
 
 export interface RoundParts {
@@ -42,7 +42,7 @@ export async function askRound(
       assert(!answered.has(request), "a shard enters a merge once");
       answered.add(request);
       const partial = { shard, request, ...decodePartial(open, shard, reply.message, reply.bounds) };
-      await inSlices(merge.acceptSlices(partial), parts.asker.clock);
+      await inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
       settled.add(shard);
       open.entry.answered = Math.max(open.entry.answered, settled.size);
     } catch (error) {

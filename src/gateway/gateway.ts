@@ -15,24 +15,24 @@ import { inSlices } from "../process/turn.ts";
 import { step } from "../telemetry/step-channel.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { askRound } from "./ask-round.ts";
-import { type Explanation, explainQuery } from "./explain-query.ts";
 import type { GatewayLimits } from "./gateway-config.ts";
 import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
 import { startMerge } from "./merge/start-merge.ts";
-import { OpenQuery } from "./open-query.ts";
 import { shardPruning } from "./plan/shard-pruning.ts";
 import { shardRequest } from "./plan/shard-request.ts";
-import type { PreparedQuery } from "./prepared-query.ts";
-import { QueryRegister } from "./query-register.ts";
+import { OpenQuery } from "./query/open-query.ts";
+import type { PreparedQuery } from "./query/prepared-query.ts";
+import { QueryRegister } from "./query/query-register.ts";
 import type { QueryIntent } from "./receive/query-intent.ts";
 import { decodeRequest } from "./receive/request-message.ts";
 import { entityTag } from "./reply/entity-tag.ts";
+import { type Explanation, explainQuery } from "./reply/explain-query.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
-import type { RoutingState } from "./resolve/routing-state.ts";
 import { openRowStreams, untilStopped } from "./row-streams.ts";
 import type { ShardAsker } from "./scatter/ask-shard.ts";
 import { ReplicaLoad } from "./scatter/replica-choice.ts";
 import type { ShardTransport } from "./scatter/shard-transport.ts";
+import type { RoutingState } from "./table/routing-state.ts";
 
 export interface Answer {
   readonly message: Message;
@@ -44,6 +44,8 @@ export interface AnswerStream {
   readonly messages: AsyncIterable<Message>;
   /** Final once the messages have ended. */
   completeness(): Completeness;
+  /** Aborts at the query's deadline, on cancel, and when the client goes away: whoever waits for a reader waits on it. */
+  readonly signal: AbortSignal;
   /** Stops the shards; to be called in any case. */
   close(): void;
 }
@@ -159,12 +161,12 @@ export class Gateway {
       const requests = round;
       const facts = { round: number, calls: requests.length };
       await step("gateway", "scatter", facts, () => askRound(parts, open, merge, requests, gathered));
-      round = await inSlices(merge.nextSlices(), clock);
+      round = await inSlices(merge.nextSlices(), clock, open.signal);
       open.throwIfStopped();
     }
     const scattered = clock.monotonic();
     const message = await step("gateway", "merge", { bytes: gathered.bytes }, () => {
-      return inSlices(merge.finishSlices(), clock);
+      return inSlices(merge.finishSlices(), clock, open.signal);
     });
     query.timings.set("scatter", scattered - startedAt);
     query.timings.set("merge", clock.monotonic() - scattered);
@@ -186,6 +188,7 @@ export class Gateway {
         resolve({
           messages: untilStopped(rows, open, ending),
           completeness: () => open.completeness(),
+          signal: open.signal,
           close: () => {
             ended();
             ending.reject(new Fault("cancelled", "the stream was closed before its end"));

@@ -3,8 +3,8 @@ import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { step } from "../telemetry/step-channel.ts";
 import { decodePartial, shardQuestion } from "./ask-round.ts";
-import type { OpenQuery } from "./open-query.ts";
 import { shardRequest } from "./plan/shard-request.ts";
+import type { OpenQuery } from "./query/open-query.ts";
 import { openShardStream, type ShardAsker } from "./scatter/ask-shard.ts";
 
 /** Opens every shard's stream; resolves when each has vouched for itself by its stamp, or was given up. */

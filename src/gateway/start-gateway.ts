@@ -2,16 +2,16 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Fault } from "../fault/fault.ts";
 import { sleep } from "../process/clock.ts";
 import { readSeal } from "../seal/seal-file.ts";
-import { addAdminService } from "./admin-service.ts";
+import { addAdminService } from "./door/admin-service.ts";
+import { GrpcDoor } from "./door/grpc-door.ts";
+import { addQueryRoutes } from "./door/http-door.ts";
+import { httpServer } from "./door/http-server.ts";
+import { addListingRoutes } from "./door/listing-routes.ts";
 import { Gateway } from "./gateway.ts";
 import { DEFAULT_LIMITS, type GatewayConfig, type RunningGateway } from "./gateway-config.ts";
-import { GrpcDoor } from "./grpc-door.ts";
-import { addQueryRoutes } from "./http-door.ts";
-import { addListingRoutes } from "./listing-routes.ts";
-import { httpServer } from "./receive/http/http-server.ts";
 import { problemOf } from "./reply/problem.ts";
 import { GrpcShardTransport } from "./scatter/grpc-shard-transport.ts";
-import { TableKeeper } from "./table-keeper.ts";
+import { TableKeeper } from "./table/table-keeper.ts";
 
 /** Tables carry the descriptors of all versions. */
 const ADMIN_MESSAGE_MAX = 64 * 1024 * 1024;

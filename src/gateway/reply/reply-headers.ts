@@ -1,5 +1,5 @@
 import { EPOCH_HEADER, ROUTE_HEADERS } from "../../mesh/route-headers.ts";
-import type { PreparedQuery } from "../prepared-query.ts";
+import type { PreparedQuery } from "../query/prepared-query.ts";
 
 export const QUERY_ID_HEADER = "x-skynetes-query-id";
 

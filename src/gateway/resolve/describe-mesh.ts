@@ -11,8 +11,8 @@ import {
   type SnapshotSummary,
   SnapshotSummarySchema,
 } from "../../wire/generated/skynetes/v1/gateway_pb.ts";
+import type { RoutingState, SnapshotState } from "../table/routing-state.ts";
 import { namedSnapshot } from "./resolve-query.ts";
-import type { RoutingState, SnapshotState } from "./routing-state.ts";
 
 export function describeMesh(state: RoutingState): DescribeMeshResponse {
   return create(DescribeMeshResponseSchema, {

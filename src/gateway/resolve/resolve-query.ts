@@ -2,7 +2,7 @@ import { Fault } from "../../fault/fault.ts";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import { LATEST } from "../../mesh/snapshot-id.ts";
 import type { QueryTarget } from "../receive/query-intent.ts";
-import type { RoutingState, SnapshotState, VersionState } from "./routing-state.ts";
+import type { RoutingState, SnapshotState, VersionState } from "../table/routing-state.ts";
 
 /** Exactly what will answer: one snapshot, one version, one method. */
 export interface ResolvedQuery {

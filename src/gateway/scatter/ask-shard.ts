@@ -4,7 +4,7 @@ import { type Stamp, stampDifference } from "../../mesh/stamp.ts";
 import { type Clock, sleep } from "../../process/clock.ts";
 import { step } from "../../telemetry/step-channel.ts";
 import { outgoingTraceparent } from "../../telemetry/trace-context.ts";
-import type { PlacementEndpoint } from "../resolve/routing-state.ts";
+import type { PlacementEndpoint } from "../table/routing-state.ts";
 import { chooseReplica, type ReplicaLoad } from "./replica-choice.ts";
 import type { ShardCall, ShardReply, ShardStream, ShardTransport } from "./shard-transport.ts";
 
@@ -105,11 +105,12 @@ function askOnce<R extends { readonly stamp: Stamp | undefined }>(
       const reply = await ask(call);
       const fault = stampFault(question.expected, reply.stamp, call);
       if (fault === undefined) return reply;
-      event.facts.mismatch = true;
       throw fault;
     } catch (error) {
       const fault = faultFromUnknown(error, `ask shard ${shard}`);
       event.facts.fault = fault.id;
+      // Told by the stamp, or by a process that the call was not meant for.
+      if (fault.id === "stamp-mismatch") event.facts.mismatch = true;
       throw fault;
     } finally {
       done();

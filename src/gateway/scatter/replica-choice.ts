@@ -1,4 +1,4 @@
-import type { PlacementEndpoint } from "../resolve/routing-state.ts";
+import type { PlacementEndpoint } from "../table/routing-state.ts";
 
 /** Calls under way by address: the only thing that is known of a replica before it is asked. */
 export class ReplicaLoad {

@@ -95,7 +95,12 @@ export async function loadRoutingState(
         }
       }
       for (const detail of sealDifferences(seal, route, table)) report(`${at}/sealSha256`, detail);
-      snapshots.set(route.id, snapshotState(route, seal, bindings));
+      const snapshot = snapshotState(route, seal, bindings);
+      const before = former?.snapshots.get(route.id)?.meaning ?? former?.retired.get(route.id);
+      if (before !== undefined && before !== snapshot.meaning) {
+        report(`${at}/sealSha256`, `"${route.id}" has been a snapshot of another state; an id never changes its meaning`);
+      }
+      snapshots.set(route.id, snapshot);
     }),
   );
 
@@ -174,16 +179,25 @@ function endpointsByVersion(table: RouteTable): Map<string, Map<number, Placemen
 }
 
 function snapshotState(route: SnapshotRoute, seal: Seal, bindings: Map<string, VersionState>): SnapshotState {
+  const cut = cutFromWire(route.cut ?? seal.cut);
   return {
     id: route.id,
     route,
-    cut: cutFromWire(route.cut ?? seal.cut),
+    cut,
+    meaning: meaningOf(cut, seal),
     seal,
     shardSeals: new Map(seal.shardSeals.map((s) => [s.shard, s])),
     rows: seal.shardSeals.reduce((sum, s) => sum + s.rows, 0n),
     createdAtMs: route.createdAt === undefined ? 0 : timestampMs(route.createdAt),
     bindings,
   };
+}
+
+/** Not the seal's own digest: a seal that was damaged is written anew, with other replicas in it perhaps. */
+function meaningOf(cut: Cut, seal: Seal): string {
+  const shards = seal.shardSeals.map((s) => `${s.shard} ${s.stateDigest} ${s.rows} ${s.broadcastRows}`).sort();
+  const positions = cut.map((p) => [p.topic, p.topicId, p.partition, String(p.position)]);
+  return sha256Of(JSON.stringify([positions, shards]));
 }
 
 function cutFromWire(cut: WireCut | undefined): Cut {
@@ -225,7 +239,11 @@ function publicSurface(
   return surface;
 }
 
-function retiredIds(former: RoutingState | undefined, now: ReadonlyMap<string, SnapshotState>): ReadonlySet<string> {
-  const gone = [...(former?.retired ?? []), ...(former?.snapshots.keys() ?? [])].filter((id) => !now.has(id));
-  return new Set(gone.slice(-RETIRED_MAX));
+function retiredIds(
+  former: RoutingState | undefined,
+  now: ReadonlyMap<string, SnapshotState>,
+): ReadonlyMap<string, string> {
+  const before = [...(former?.snapshots.values() ?? [])].map(({ id, meaning }) => [id, meaning] as const);
+  const gone = [...(former?.retired ?? []), ...before].filter(([id]) => !now.has(id));
+  return new Map(gone.slice(-RETIRED_MAX));
 }

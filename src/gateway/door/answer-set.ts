@@ -1,13 +1,13 @@
-import { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import type { Gateway } from "./gateway.ts";
-import type { QueryIntent } from "./receive/query-intent.ts";
-import type { Json, JsonObject } from "./receive/read-json.ts";
-import { jsonPointer } from "./receive/read-json.ts";
-import { parseServiceName } from "./receive/request-controls.ts";
-import { type AnswerJson, completenessJson, messageJson } from "./reply/answer-json.ts";
-import { type Problem, problemOf } from "./reply/problem.ts";
-import { commonSnapshot } from "./resolve/resolve-query.ts";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { Gateway } from "../gateway.ts";
+import type { QueryIntent } from "../receive/query-intent.ts";
+import type { Json, JsonObject } from "../receive/read-json.ts";
+import { jsonPointer } from "../receive/read-json.ts";
+import { parseServiceName } from "../receive/request-controls.ts";
+import { type AnswerJson, completenessJson, messageJson } from "../reply/answer-json.ts";
+import { type Problem, problemOf } from "../reply/problem.ts";
+import { commonSnapshot } from "../resolve/resolve-query.ts";
 
 export interface AnswerSetJson {
   readonly answers: { readonly [name: string]: AnswerJson | { readonly error: Problem } };

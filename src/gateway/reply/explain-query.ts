@@ -1,5 +1,5 @@
-import { describePlan } from "../merge-plan/describe-plan.ts";
-import type { PreparedQuery } from "./prepared-query.ts";
+import { describePlan } from "../../merge-plan/describe-plan.ts";
+import type { PreparedQuery } from "../query/prepared-query.ts";
 
 export interface Explanation {
   readonly snapshot: { readonly id: string; readonly version: string; readonly epoch: string };

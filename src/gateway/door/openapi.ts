@@ -4,11 +4,11 @@ import {
   DescribeSnapshotResponseSchema,
   ListQueriesResponseSchema,
   ListSnapshotsResponseSchema,
-} from "../wire/generated/skynetes/v1/gateway_pb.ts";
-import { CompletenessSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
-import { type JsonSchema, messageSchema, type SchemaDrawer } from "./reply/message-schema.ts";
-import { isGetAllowed } from "./resolve/describe-mesh.ts";
-import type { RoutingState } from "./resolve/routing-state.ts";
+} from "../../wire/generated/skynetes/v1/gateway_pb.ts";
+import { CompletenessSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
+import { type JsonSchema, messageSchema, type SchemaDrawer } from "../reply/message-schema.ts";
+import { isGetAllowed } from "../resolve/describe-mesh.ts";
+import type { RoutingState } from "../table/routing-state.ts";
 
 const JSON_TYPE = "application/json";
 

@@ -27,8 +27,8 @@ export interface RoutingState {
   readonly surface: ReadonlyMap<string, VersionState>;
   /** Where a version's replicas of a shard are. */
   readonly endpoints: ReadonlyMap<string, ReadonlyMap<number, readonly PlacementEndpoint[]>>;
-  /** Ids that were in a former table and are no more, newest last. */
-  readonly retired: ReadonlySet<string>;
+  /** Ids that were in a former table and are no more, newest last, each with what it meant. */
+  readonly retired: ReadonlyMap<string, string>;
 }
 
 export interface PlacementEndpoint {
@@ -52,6 +52,8 @@ export interface SnapshotState {
   readonly id: string;
   readonly route: SnapshotRoute;
   readonly cut: Cut;
+  /** Digest of the cut and of every shard's state: what the id stands for, whatever table names it. */
+  readonly meaning: string;
   readonly seal: Seal;
   readonly shardSeals: ReadonlyMap<number, ShardSeal>;
   /** Rows of sharded tables over all shards. */

@@ -1,11 +1,11 @@
 import type { Server } from "@grpc/grpc-js";
-import { AT_LEAST_HEADER } from "../mesh/route-headers.ts";
-import { GatewayService } from "../wire/generated/skynetes/v1/gateway_pb.ts";
-import { addUnaryService } from "../wire/grpc-service.ts";
-import type { Gateway } from "./gateway.ts";
-import { STRICT } from "./receive/completeness-wish.ts";
-import { parseAtLeast, parseServiceName } from "./receive/request-controls.ts";
-import { describeMesh, describeSnapshot, listSnapshots } from "./resolve/describe-mesh.ts";
+import { AT_LEAST_HEADER } from "../../mesh/route-headers.ts";
+import { GatewayService } from "../../wire/generated/skynetes/v1/gateway_pb.ts";
+import { addUnaryService } from "../../wire/grpc-service.ts";
+import type { Gateway } from "../gateway.ts";
+import { STRICT } from "../receive/completeness-wish.ts";
+import { parseAtLeast, parseServiceName } from "../receive/request-controls.ts";
+import { describeMesh, describeSnapshot, listSnapshots } from "../resolve/describe-mesh.ts";
 
 /** The same facts as the HTTP lists, for gRPC clients. */
 export function addGatewayService(server: Server, gateway: Gateway): void {

@@ -1,9 +1,9 @@
 import type { Server } from "@grpc/grpc-js";
-import { Fault } from "../fault/fault.ts";
-import { GatewayAdminService } from "../wire/generated/skynetes/v1/gateway_admin_pb.ts";
-import { addUnaryService } from "../wire/grpc-service.ts";
-import type { QueryRegister } from "./query-register.ts";
-import type { TableKeeper } from "./table-keeper.ts";
+import { Fault } from "../../fault/fault.ts";
+import { GatewayAdminService } from "../../wire/generated/skynetes/v1/gateway_admin_pb.ts";
+import { addUnaryService } from "../../wire/grpc-service.ts";
+import type { QueryRegister } from "../query/query-register.ts";
+import type { TableKeeper } from "../table/table-keeper.ts";
 
 /** How the driver of the mesh moves this gateway from table to table. On its own port. */
 export function addAdminService(

@@ -1,11 +1,11 @@
 import { setMaxListeners } from "node:events";
-import { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import type { Clock } from "../process/clock.ts";
-import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { Clock } from "../../process/clock.ts";
+import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
+import { answeredShare, completenessOf } from "../reply/answer-completeness.ts";
 import type { PreparedQuery } from "./prepared-query.ts";
 import type { QueryEntry, QueryRegister } from "./query-register.ts";
-import { answeredShare, completenessOf } from "./reply/answer-completeness.ts";
 
 /** Part of the time is the gateway's own: to merge and to reply after the last shard. */
 const RESERVE_SHARE = 0.1;

@@ -1,6 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { QueryIntent } from "./receive/query-intent.ts";
-import type { ResolvedQuery } from "./resolve/resolve-query.ts";
+import type { QueryIntent } from "../receive/query-intent.ts";
+import type { ResolvedQuery } from "../resolve/resolve-query.ts";
 
 /** A query that is understood, and of which no shard has heard yet. */
 export interface PreparedQuery {

@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Fault } from "../fault/fault.ts";
-import type { Clock } from "../process/clock.ts";
-import { type SnapshotUse, SnapshotUseSchema } from "../wire/generated/skynetes/v1/gateway_admin_pb.ts";
-import { type QueryStatus, QueryStatusSchema } from "../wire/generated/skynetes/v1/gateway_pb.ts";
-import type { ResolvedQuery } from "./resolve/resolve-query.ts";
+import { Fault } from "../../fault/fault.ts";
+import type { Clock } from "../../process/clock.ts";
+import { type SnapshotUse, SnapshotUseSchema } from "../../wire/generated/skynetes/v1/gateway_admin_pb.ts";
+import { type QueryStatus, QueryStatusSchema } from "../../wire/generated/skynetes/v1/gateway_pb.ts";
+import type { ResolvedQuery } from "../resolve/resolve-query.ts";
 
 /** A query under way. Whoever began it ends it, in every case. */
 export interface QueryEntry {

@@ -1,32 +1,32 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import { AT_LEAST_HEADER } from "../mesh/route-headers.ts";
-import type { Clock } from "../process/clock.ts";
-import { answerSet } from "./answer-set.ts";
-import type { Gateway } from "./gateway.ts";
-import type { PreparedQuery } from "./prepared-query.ts";
-import { parseQuality } from "./receive/completeness-wish.ts";
-import { clientSignal } from "./receive/http/client-signal.ts";
-import { addRoute, type HttpServer, sendProblem } from "./receive/http/http-server.ts";
-import { readQueryString } from "./receive/http/query-string.ts";
-import { readJsonBody } from "./receive/http/read-body.ts";
-import type { QueryIntent } from "./receive/query-intent.ts";
-import { type Json, readJson } from "./receive/read-json.ts";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import { AT_LEAST_HEADER } from "../../mesh/route-headers.ts";
+import type { Clock } from "../../process/clock.ts";
+import type { Gateway } from "../gateway.ts";
+import type { PreparedQuery } from "../query/prepared-query.ts";
+import { parseQuality } from "../receive/completeness-wish.ts";
+import { clientSignal } from "../receive/http/client-signal.ts";
+import { readQueryString } from "../receive/http/query-string.ts";
+import { readJsonBody } from "../receive/http/read-body.ts";
+import type { QueryIntent } from "../receive/query-intent.ts";
+import { type Json, readJson } from "../receive/read-json.ts";
 import {
   parseAtLeast,
   parseQueryId,
   parseServiceName,
   parseTimeout,
   parseTraceparent,
-} from "./receive/request-controls.ts";
-import { type AnswerJson, completenessJson, messageJson } from "./reply/answer-json.ts";
-import { matchesTag } from "./reply/entity-tag.ts";
-import { NDJSON_TYPE, writeLines } from "./reply/ndjson.ts";
-import { problemOf } from "./reply/problem.ts";
-import { cacheHeaders, QUERY_ID_HEADER, routeHeaders, timingHeaders } from "./reply/reply-headers.ts";
-import { isGetAllowed } from "./resolve/describe-mesh.ts";
+} from "../receive/request-controls.ts";
+import { type AnswerJson, completenessJson, messageJson } from "../reply/answer-json.ts";
+import { matchesTag } from "../reply/entity-tag.ts";
+import { NDJSON_TYPE, writeLines } from "../reply/ndjson.ts";
+import { problemOf } from "../reply/problem.ts";
+import { cacheHeaders, QUERY_ID_HEADER, routeHeaders, timingHeaders } from "../reply/reply-headers.ts";
+import { isGetAllowed } from "../resolve/describe-mesh.ts";
+import { answerSet } from "./answer-set.ts";
+import { addRoute, type HttpServer, sendProblem } from "./http-server.ts";
 
 export const JSON_TYPE = "application/json; charset=utf-8";
 export type HttpHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
@@ -156,7 +156,7 @@ class HttpDoor {
       await writeLines(out, lines, last, {
         clock: this.#clock,
         stalledMs: this.#gateway.limits.stalledReaderMs,
-        signal: query.intent.signal,
+        signal: stream.signal,
       });
       out.end();
     } catch (error) {

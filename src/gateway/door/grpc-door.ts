@@ -1,30 +1,35 @@
 import { type DescFile, toBinary } from "@bufbuild/protobuf";
 import { Metadata, Server, ServerCredentials, type ServerErrorResponse } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import { AT_LEAST_HEADER, COMPLETENESS_BIN_HEADER, COMPLETENESS_HEADER, ROUTE_HEADERS } from "../mesh/route-headers.ts";
-import { LATEST } from "../mesh/snapshot-id.ts";
-import type { Clock } from "../process/clock.ts";
-import { statusFromFault } from "../wire/fault-status.ts";
-import { GatewayService } from "../wire/generated/skynetes/v1/gateway_pb.ts";
-import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
-import type { Gateway } from "./gateway.ts";
-import { addGatewayService } from "./gateway-service.ts";
-import type { PreparedQuery } from "./prepared-query.ts";
-import { parseQuality } from "./receive/completeness-wish.ts";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import {
+  AT_LEAST_HEADER,
+  COMPLETENESS_BIN_HEADER,
+  COMPLETENESS_HEADER,
+  ROUTE_HEADERS,
+} from "../../mesh/route-headers.ts";
+import { LATEST } from "../../mesh/snapshot-id.ts";
+import type { Clock } from "../../process/clock.ts";
+import { statusFromFault } from "../../wire/fault-status.ts";
+import { GatewayService } from "../../wire/generated/skynetes/v1/gateway_pb.ts";
+import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
+import type { Gateway } from "../gateway.ts";
+import type { PreparedQuery } from "../query/prepared-query.ts";
+import { parseQuality } from "../receive/completeness-wish.ts";
 import {
   type RawMethod,
   type RawReply,
   type RawStreamCall,
   type RawUnaryCall,
   rawMethods,
-} from "./receive/grpc/raw-service.ts";
-import { addReflection, type ReflectionIndex, reflectionIndex } from "./receive/grpc/reflection-service.ts";
-import { parseAtLeast, parseQueryId, parseTraceparent } from "./receive/request-controls.ts";
-import { completenessHeader } from "./reply/answer-completeness.ts";
-import { QUERY_ID_HEADER, routeHeaders } from "./reply/reply-headers.ts";
-import type { RoutingState } from "./resolve/routing-state.ts";
+} from "../receive/grpc/raw-service.ts";
+import { addReflection, type ReflectionIndex, reflectionIndex } from "../receive/grpc/reflection-service.ts";
+import { parseAtLeast, parseQueryId, parseTraceparent } from "../receive/request-controls.ts";
+import { completenessHeader } from "../reply/answer-completeness.ts";
+import { QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";
+import type { RoutingState } from "../table/routing-state.ts";
+import { addGatewayService } from "./gateway-service.ts";
 
 /**
  * The bound services under their own names: a client's generated stub gets the global answer in the message it knows.
@@ -137,7 +142,7 @@ export class GrpcDoor {
       for await (const row of stream.messages) {
         const bytes = toBinary(output, row);
         if (!call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) {
-          await drained(call, query, this.#clock, this.#gateway.limits.stalledReaderMs);
+          await drained(call, stream.signal, this.#clock, this.#gateway.limits.stalledReaderMs);
         }
       }
       call.end(trailersOf(stream.completeness()));
@@ -185,8 +190,7 @@ function trailersOf(completeness: Completeness): Metadata {
 }
 
 /** The reader's pace is the query's; one that takes nothing for too long is given up. */
-function drained(call: RawStreamCall, query: PreparedQuery, clock: Clock, stalledMs: number): Promise<void> {
-  const { signal } = query.intent;
+function drained(call: RawStreamCall, signal: AbortSignal, clock: Clock, stalledMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (fault?: Fault) => {
       stopTimer();
@@ -201,5 +205,7 @@ function drained(call: RawStreamCall, query: PreparedQuery, clock: Clock, stalle
     const stopTimer = clock.after(stalledMs, stalled);
     call.once("drain", onDrain);
     signal.addEventListener("abort", onGone, { once: true });
+    // It may have stopped while the row was made: then no event comes any more.
+    if (signal.aborted) onGone();
   });
 }

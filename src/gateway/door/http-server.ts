@@ -1,9 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from "fastify";
-import { Fault } from "../../../fault/fault.ts";
-import { faultFromUnknown } from "../../../fault/fault-from-unknown.ts";
-import type { GatewayLimits } from "../../gateway-config.ts";
-import type { Problem } from "../../reply/problem.ts";
-import { checkContentType } from "./read-body.ts";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { GatewayLimits } from "../gateway-config.ts";
+import { checkContentType } from "../receive/http/read-body.ts";
+import type { Problem } from "../reply/problem.ts";
 
 export type HttpServer = FastifyInstance;
 export type ProblemOf = (fault: Fault, queryId?: string) => Problem;

@@ -1,21 +1,21 @@
 import { create, type DescMessage, type Message, toJson } from "@bufbuild/protobuf";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Fault } from "../fault/fault.ts";
+import { Fault } from "../../fault/fault.ts";
 import {
   DescribeMeshResponseSchema,
   DescribeSnapshotResponseSchema,
   ListQueriesResponseSchema,
   ListSnapshotsResponseSchema,
-} from "../wire/generated/skynetes/v1/gateway_pb.ts";
-import type { Gateway } from "./gateway.ts";
+} from "../../wire/generated/skynetes/v1/gateway_pb.ts";
+import type { Gateway } from "../gateway.ts";
+import { readQueryString } from "../receive/http/query-string.ts";
+import { parseAtLeast } from "../receive/request-controls.ts";
+import { problemOf } from "../reply/problem.ts";
+import { describeMesh, describeSnapshot, listSnapshots } from "../resolve/describe-mesh.ts";
+import type { RoutingState } from "../table/routing-state.ts";
 import { type HttpHandler, JSON_TYPE, sendJson } from "./http-door.ts";
+import { addRoute, type HttpServer } from "./http-server.ts";
 import { openApi } from "./openapi.ts";
-import { addRoute, type HttpServer } from "./receive/http/http-server.ts";
-import { readQueryString } from "./receive/http/query-string.ts";
-import { parseAtLeast } from "./receive/request-controls.ts";
-import { problemOf } from "./reply/problem.ts";
-import { describeMesh, describeSnapshot, listSnapshots } from "./resolve/describe-mesh.ts";
-import type { RoutingState } from "./resolve/routing-state.ts";
 
 export interface ListingParts {
   readonly gateway: Gateway;

@@ -74,13 +74,30 @@ const WAYS = ["gateway", "node", "service", "operator", "up"];
 
 /** Packages have homes, so that replacing one touches one place. */
 const PACKAGE_HOMES: Record<string, readonly string[]> = {
-  fastify: ["src/gateway/receive", "src/gateway/start-gateway.ts", "src/gateway/reply"],
+  fastify: ["src/gateway/door"],
   "@opentelemetry": ["src/telemetry"],
   "@duckdb/node-api": ["src/node/store", "src/node/snapshot", "src/service/load", "src/produce"],
+  "@grpc/grpc-js": [
+    "src/wire",
+    "src/gateway/scatter",
+    "src/gateway/door",
+    "src/gateway/receive/grpc",
+    "src/gateway/start-gateway.ts",
+    "src/node/start-node.ts",
+    "src/service/serve",
+    "src/up",
+  ],
   undici: ["src/client"],
   commander: ["src/main"],
   typebox: ["src/manifest"],
 };
+
+/** The files that the published package shows. */
+function packageEntries(): string[] {
+  const packageJson = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports?: unknown };
+  const exported = JSON.stringify(packageJson.exports ?? {}).matchAll(/dist\/([^"]+)\.js/g);
+  return [...exported].map((match) => `src/${match[1]}.ts`);
+}
 
 describe("layout", () => {
   test("an area imports only the areas below it, and the ways never import one another", () => {
@@ -102,23 +119,49 @@ describe("layout", () => {
     expect(unknown, "a new area needs a place in the order before it is imported").toEqual([]);
   });
 
+  const STEPS: Record<string, readonly string[]> = {
+    gateway: ["receive", "resolve", "plan", "scatter", "merge", "reply"],
+    node: ["ingest", "store", "snapshot", "archive"],
+    service: ["load", "bind", "serve"],
+  };
+  /** Pure vocabulary and storage that later steps call. */
+  const CALLED_BY_LATER: Record<string, readonly string[]> = {
+    gateway: ["plan"],
+    node: ["store", "archive"],
+    service: ["load", "bind"],
+  };
+  const betweenSteps = imports.flatMap((i) => {
+    const [, way = "", fromStep = ""] = i.from.split("/");
+    const [, toWay, toStep = ""] = i.to.split("/");
+    const order = STEPS[way] ?? [];
+    const isBetween = order.includes(fromStep) && order.includes(toStep) && way === toWay && fromStep !== toStep;
+    return isBetween ? [{ ...i, way, fromStep, toStep, order }] : [];
+  });
+
   test("inside a way, a step imports types of other steps only; the spine imports their functions", () => {
-    const steps: Record<string, readonly string[]> = {
-      gateway: ["receive", "resolve", "plan", "scatter", "merge", "reply"],
-      node: ["ingest", "store", "snapshot", "archive"],
-    };
-    const broken = imports.filter((i) => {
-      if (!i.relative || i.typeOnly) return false;
-      const [, way, fromStep] = i.from.split("/");
-      const [, toWay, toStep] = i.to.split("/");
-      const order = steps[way ?? ""];
-      if (order === undefined || way !== toWay || fromStep === toStep) return false;
-      // `plan` and `merge` share the pure vocabulary of plans; a later step may call an earlier pure one.
-      const pure = way === "gateway" && toStep === "plan";
-      const storage = way === "node" && (toStep === "store" || toStep === "archive") && fromStep === "snapshot";
-      return order.includes(fromStep ?? "") && order.includes(toStep ?? "") && !pure && !storage;
-    });
+    const broken = betweenSteps.filter((i) => !i.typeOnly && !CALLED_BY_LATER[i.way]?.includes(i.toStep));
     expect(broken.map(describeImport), "steps never call the next step: the spine shows the way").toEqual([]);
+  });
+
+  test("a step knows the products of earlier steps, never those of later ones", () => {
+    const isUsedEarlier = (i: (typeof betweenSteps)[number]) =>
+      CALLED_BY_LATER[i.way]?.includes(i.toStep) && i.typeOnly;
+    const broken = betweenSteps.filter((i) => i.order.indexOf(i.toStep) > i.order.indexOf(i.fromStep));
+    expect(
+      broken.filter((i) => !isUsedEarlier(i)).map(describeImport),
+      "from door to answer a reader goes downwards, and nothing sends him back up",
+    ).toEqual([]);
+  });
+
+  test("the gateway's doors read and write; only the spine plans, asks and merges", () => {
+    const steps = ["plan", "scatter", "merge"].map((step) => `src/gateway/${step}/`);
+    const spine = ["src/gateway/gateway.ts", "src/gateway/ask-round.ts", "src/gateway/row-streams.ts"];
+    const composition = ["src/gateway/start-gateway.ts"];
+    const broken = imports.filter((i) => {
+      const isInStep = steps.some((step) => i.from.startsWith(step)) || [...spine, ...composition].includes(i.from);
+      return area(i.from) === "gateway" && !i.typeOnly && !isInStep && steps.some((step) => i.to.startsWith(step));
+    });
+    expect(broken.map(describeImport), "a policy in one door would be missing in another").toEqual([]);
   });
 
   test("src/mesh imports nothing", () => {
@@ -127,7 +170,14 @@ describe("layout", () => {
   });
 
   test("the pure areas do no I/O", () => {
-    const pure = ["src/mesh/", "src/accumulator/", "src/merge-plan/", "src/gateway/plan/", "src/gateway/merge/", "src/lifecycle/"];
+    const pure = [
+      "src/mesh/",
+      "src/accumulator/",
+      "src/merge-plan/",
+      "src/gateway/plan/",
+      "src/gateway/merge/",
+      "src/lifecycle/",
+    ];
     const allowed = new Set(["node:assert", "node:crypto", "@bufbuild/protobuf", "safe-stable-stringify", "croner"]);
     const broken = imports.filter(
       (i) =>
@@ -162,9 +212,35 @@ describe("layout", () => {
     expect(broken, "a simulator must be able to decide what time it is: use src/process/clock.ts").toEqual([]);
   });
 
-  test("there is no import cycle", () => {
+  test("nobody but the composition reads the environment", () => {
+    const homes = ["src/main/", "src/process/", "src/up/child-specs.ts"];
+    const broken = files
+      .filter((file) => !homes.some((home) => file.startsWith(home)))
+      .filter((file) => /\bprocess\.env\b/.test(readFileSync(join(ROOT, file), "utf8")));
+    expect(broken, "what a program does is decided by its configuration, which is parsed once").toEqual([]);
+  });
+
+  test("answers are ordered by code points, never by a locale", () => {
+    const broken = files.filter((file) =>
+      /\blocaleCompare\(|\bIntl\.Collator\b/.test(readFileSync(join(ROOT, file), "utf8")),
+    );
+    expect(
+      broken,
+      "store, kit and gateway must order alike on every machine: use src/accumulator/value-order.ts",
+    ).toEqual([]);
+  });
+
+  test("a name is imported from the file that defines it", () => {
+    // What the package offers under one name may come from several files.
+    const faces = new Set(packageEntries());
+    const passedOn = /^export\s+(?:type\s+)?(?:\*|\{[^}]*\})\s+from\s/m;
+    const broken = files.filter((file) => !faces.has(file) && passedOn.test(readFileSync(join(ROOT, file), "utf8")));
+    expect(broken, "no barrels").toEqual([]);
+  });
+
+  test("there is no import cycle, not even of types", () => {
     const graph = new Map<string, string[]>();
-    for (const i of imports) if (i.relative && !i.typeOnly) graph.set(i.from, [...(graph.get(i.from) ?? []), i.to]);
+    for (const i of imports) if (i.relative) graph.set(i.from, [...(graph.get(i.from) ?? []), i.to]);
     const cycles: string[] = [];
     const done = new Set<string>();
     const visit = (file: string, path: string[]) => {
@@ -178,9 +254,7 @@ describe("layout", () => {
   });
 
   test("every file is imported by something", () => {
-    const packageJson = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { exports?: unknown };
-    const exported = JSON.stringify(packageJson.exports ?? {}).matchAll(/dist\/([^"]+)\.js/g);
-    const entries = new Set(["src/main/skynetes.ts", ...[...exported].map((match) => `src/${match[1]}.ts`)]);
+    const entries = new Set(["src/main/skynetes.ts", ...packageEntries()]);
     const reached = new Set(imports.filter((i) => i.relative).map((i) => i.to));
     const dead = files.filter((file) => !reached.has(file) && !entries.has(file));
     expect(dead, "delete what is no longer needed").toEqual([]);
@@ -194,8 +268,23 @@ describe("layout", () => {
   test("no tail: no file is ten times the others", () => {
     const long = files
       .map((file) => ({ file, lines: readFileSync(join(ROOT, file), "utf8").split("\n").length }))
-      .filter(({ lines }) => lines > 400);
+      .filter(({ lines }) => lines > 300);
     expect(long, "split it by the ideas in it").toEqual([]);
+  });
+
+  test("names are in kebab-case", () => {
+    const odd = files.filter(
+      (file) => !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(file.replace(/^.*\//, "").replace(/\.ts$/, "")),
+    );
+    expect(odd).toEqual([]);
+  });
+
+  test("tests stand where the code stands", () => {
+    const beside = ["acceptance", "examples", "flights", "golden", "oracle", "project", "real", "regression"];
+    const folders = readdirSync(join(ROOT, "test"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const areas = new Set(files.map(area));
+    const lost = folders.map(({ name }) => name).filter((name) => !areas.has(name) && !beside.includes(name));
+    expect(lost, "whoever changes an area must find its tests under the same name").toEqual([]);
   });
 
   test("every way and every shared area explains itself in a README", () => {

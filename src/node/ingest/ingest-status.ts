@@ -1,7 +1,7 @@
-import type { Fault } from "../fault/fault.ts";
-import { type Cut, cutOf, type Position, positionIn } from "../mesh/cut.ts";
-import type { IngestWatcher } from "./ingest/ingest-partition.ts";
-import type { IngestBatch } from "./store/shard-store.ts";
+import type { Fault } from "../../fault/fault.ts";
+import { type Cut, cutOf, type Position, positionIn } from "../../mesh/cut.ts";
+import type { IngestBatch } from "../store/shard-store.ts";
+import type { IngestWatcher } from "./ingest-partition.ts";
 
 /** What a shard's ingest loops have come to, kept in memory so that a status costs no statement. */
 export class IngestStatus implements IngestWatcher {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Clock } from "../../src/process/clock.ts";
-import { BIND_TURN_MS, BindTurns } from "../../src/up/bind-turns.ts";
+import { BIND_TURN_MS, BindTurns } from "../../src/up/drive/bind-turns.ts";
 
 const never = new AbortController().signal;
 const settled = () => new Promise((resolve) => setImmediate(resolve));

@@ -213,7 +213,7 @@ describe("layout", () => {
   });
 
   test("nobody but the composition reads the environment", () => {
-    const homes = ["src/main/", "src/process/", "src/up/child-specs.ts"];
+    const homes = ["src/main/", "src/process/", "src/up/child/child-specs.ts"];
     const broken = files
       .filter((file) => !homes.some((home) => file.startsWith(home)))
       .filter((file) => /\bprocess\.env\b/.test(readFileSync(join(ROOT, file), "utf8")));

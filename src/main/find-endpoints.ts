@@ -1,5 +1,5 @@
 import { Fault } from "../fault/fault.ts";
-import { dataDirectory } from "../up/data-directory.ts";
+import { dataDirectory } from "../up/control/data-directory.ts";
 import { type Endpoints, readEndpoints } from "../up/endpoints-file.ts";
 import { absolute } from "./options.ts";
 

@@ -43,7 +43,7 @@ async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<vo
       import("../gateway/start-gateway.ts"),
       import("../telemetry/start-telemetry.ts"),
       import("../process/clock.ts"),
-      import("../up/data-directory.ts"),
+      import("../up/control/data-directory.ts"),
     ]);
   const directory = dataDirectory(absolute(options.dataDir));
   const limits =
@@ -81,7 +81,7 @@ const APPLY_TIMEOUT_MS = 30_000;
 
 async function applyPublishedTable(adminAddress: string, tableFile: string): Promise<void> {
   const [{ readPublishedTable }, { unaryClient }, { GatewayAdminService }] = await Promise.all([
-    import("../up/control-store.ts"),
+    import("../up/control/control-store.ts"),
     import("../wire/grpc-service.ts"),
     import("../wire/generated/skynetes/v1/gateway_admin_pb.ts"),
   ]);

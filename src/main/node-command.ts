@@ -38,8 +38,8 @@ async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
     import("../process/clock.ts"),
   ]);
   const [{ dataDirectory }, { shardsOf }] = await Promise.all([
-    import("../up/data-directory.ts"),
-    import("../up/child-specs.ts"),
+    import("../up/control/data-directory.ts"),
+    import("../up/child/child-specs.ts"),
   ]);
   const manifest = await loadManifest(options.manifest);
   const { mesh } = manifest;

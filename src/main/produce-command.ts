@@ -47,7 +47,7 @@ async function produce(topic: string, file: string, options: ProduceOptions): Pr
       import("../log/embedded/embedded-log.ts"),
       import("../log/embedded/embedded-log-writer.ts"),
       import("../produce/produce-file.ts"),
-      import("../up/data-directory.ts"),
+      import("../up/control/data-directory.ts"),
       import("../process/clock.ts"),
     ]);
   const directory = dataDirectory(absolute(options.dataDir)).log;

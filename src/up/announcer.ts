@@ -4,11 +4,11 @@ import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
 import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
 import { isReady } from "../lifecycle/route-tuple.ts";
 import type { Manifest } from "../manifest/manifest.ts";
-import type { ActionFailure } from "./action-runner.ts";
-import { GATEWAY } from "./child-specs.ts";
-import type { ControlStore } from "./control-store.ts";
+import { GATEWAY } from "./child/child-specs.ts";
+import type { MeshChildren } from "./child/mesh-children.ts";
+import type { ControlStore } from "./control/control-store.ts";
+import type { ActionFailure } from "./drive/action-runner.ts";
 import { type Endpoints, removeEndpoints, writeEndpoints } from "./endpoints-file.ts";
-import type { MeshChildren } from "./mesh-children.ts";
 
 export interface AnnouncerParts {
   readonly config: {

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { readTextIfThere, writeDurableFileSync } from "../process/durable-file.ts";
-import { object, string } from "./read-json.ts";
+import { object, string } from "./control/read-json.ts";
 
 /** Where a running mesh is reached: host:port each. Written by `up`, read by the other commands. */
 export interface Endpoints {

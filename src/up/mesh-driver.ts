@@ -6,19 +6,18 @@
  * Nothing is remembered of what was done: each round looks at what is, so a restart of anything, this process included,
  * is just another observation.
  */
-import { availableParallelism } from "node:os";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
 import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
 import { planMesh } from "../lifecycle/plan-mesh.ts";
 import { sleep } from "../process/clock.ts";
-import { FewAtATime } from "../process/few-at-a-time.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { step } from "../telemetry/step-channel.ts";
-import { type ActionFailure, ActionRunner } from "./action-runner.ts";
-import { neededServices } from "./child-specs.ts";
-import { type ActionParts, executeAction } from "./execute-action.ts";
-import { observeMesh } from "./observe-mesh.ts";
+import { neededServices } from "./child/child-specs.ts";
+import { type ActionFailure, ActionRunner } from "./drive/action-runner.ts";
+import { BindTurns } from "./drive/bind-turns.ts";
+import { type ActionParts, executeAction } from "./drive/execute-action.ts";
+import { observeMesh } from "./drive/observe-mesh.ts";
 
 export interface DriverOptions {
   readonly parts: ActionParts;
@@ -32,17 +31,9 @@ const POLL_IDLE_MS = 1_000;
 /** Children and actions often end together: one look for all of them. */
 const SETTLE_MS = 10;
 
-/**
- * A load uses the machine to its full and takes several times the memory of the state it makes: more of them at a time
- * would need more memory and be no sooner done.
- */
-const BINDS_AT_ONCE = Math.max(2, availableParallelism());
-/** Then the next may begin all the same: a service that hangs keeps nobody else's snapshots away. */
-const BIND_TURN_MS = 5_000;
-
 export class MeshDriver {
   readonly #options: DriverOptions;
-  readonly #binds = new FewAtATime(BINDS_AT_ONCE);
+  readonly #binds: BindTurns;
   readonly #runner: ActionRunner;
   readonly #stop = new AbortController();
   #wake = new AbortController();
@@ -52,11 +43,12 @@ export class MeshDriver {
 
   constructor(options: DriverOptions) {
     this.#options = options;
+    this.#binds = new BindTurns(options.parts.clock);
     this.#runner = new ActionRunner({
       clock: options.parts.clock,
       execute: (action, signal) => {
         const execute = () => step("up", action.kind, {}, () => executeAction(action, options.parts, signal));
-        return action.kind === "bind" ? this.#inTurn(signal, execute) : execute();
+        return action.kind === "bind" ? this.#binds.run(signal, execute) : execute();
       },
       onFailure: ({ fault, text }) => options.report.line("warn", `${text}: ${fault.message}`),
       onEnded: () => this.wake(),
@@ -102,17 +94,6 @@ export class MeshDriver {
       await sleep(clock, quiet ? POLL_IDLE_MS : POLL_BUSY_MS, woken).catch(() => {});
       if (this.#wake.signal.aborted) await sleep(clock, SETTLE_MS, this.#stop.signal).catch(() => {});
     }
-  }
-
-  async #inTurn(signal: AbortSignal, bind: () => Promise<void>): Promise<void> {
-    let bound: Promise<void> | undefined;
-    await this.#binds.run(signal, async () => {
-      const turnEnded = new AbortController();
-      bound = bind().finally(() => turnEnded.abort());
-      // Both how it ends and whether it failed are told below.
-      await sleep(this.#options.parts.clock, BIND_TURN_MS, turnEnded.signal).catch(() => {});
-    });
-    await bound;
   }
 
   /** True when there is nothing to do. */

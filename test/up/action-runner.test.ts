@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
 import type { Action } from "../../src/lifecycle/action.ts";
 import type { Clock } from "../../src/process/clock.ts";
-import { ACTIONS_MAX, type ActionFailure, ActionRunner } from "../../src/up/action-runner.ts";
+import { ACTIONS_MAX, type ActionFailure, ActionRunner } from "../../src/up/drive/action-runner.ts";
 
 const drop = (snapshot: string, node = "node-a"): Action => ({ kind: "drop", snapshot, node });
 const tuple = { snapshot: "s", shard: 0, node: "node-a", version: "v", address: "127.0.0.1:1" };

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { gatewaySpec, neededServices, nodeSpec, serviceSpec, shardsOf } from "../../src/up/child-specs.ts";
-import { emptyControlState } from "../../src/up/control-state.ts";
-import { takeManifest } from "../../src/up/wishes.ts";
+import { gatewaySpec, neededServices, nodeSpec, serviceSpec, shardsOf } from "../../src/up/child/child-specs.ts";
+import { emptyControlState } from "../../src/up/control/control-state.ts";
+import { takeManifest } from "../../src/up/control/wishes.ts";
 import { RouteTableSchema } from "../../src/wire/generated/skynetes/v1/table_pb.ts";
 import { DELAY, manifestFixture, snapshotFixture, V1, V2 } from "./mesh-fixture.ts";
 

@@ -6,9 +6,9 @@ import { Metadata } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Log } from "../../src/log/log.ts";
 import { systemClock } from "../../src/process/clock.ts";
-import { controlHandlers } from "../../src/up/control-handlers.ts";
-import { ControlStore } from "../../src/up/control-store.ts";
-import { dataDirectory } from "../../src/up/data-directory.ts";
+import { controlHandlers } from "../../src/up/control/control-handlers.ts";
+import { ControlStore } from "../../src/up/control/control-store.ts";
+import { dataDirectory } from "../../src/up/control/data-directory.ts";
 import { DELAY, manifestFixture, V1, V2 } from "./mesh-fixture.ts";
 
 const manifest = manifestFixture({

@@ -5,9 +5,9 @@ import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ServiceVersionName } from "../../src/mesh/service-version.ts";
-import { type ControlState, controlStateFromText, controlStateToText } from "../../src/up/control-state.ts";
-import { ControlStore } from "../../src/up/control-store.ts";
-import { dataDirectory } from "../../src/up/data-directory.ts";
+import { type ControlState, controlStateFromText, controlStateToText } from "../../src/up/control/control-state.ts";
+import { ControlStore } from "../../src/up/control/control-store.ts";
+import { dataDirectory } from "../../src/up/control/data-directory.ts";
 import { RouteTableSchema } from "../../src/wire/generated/skynetes/v1/table_pb.ts";
 
 const MESH = { name: "flights", shards: 4 };

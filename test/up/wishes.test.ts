@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type ControlState, emptyControlState } from "../../src/up/control-state.ts";
+import { type ControlState, emptyControlState } from "../../src/up/control/control-state.ts";
 import {
   bindSnapshot,
   createScheduled,
@@ -10,7 +10,7 @@ import {
   pinSnapshot,
   retireSnapshot,
   takeManifest,
-} from "../../src/up/wishes.ts";
+} from "../../src/up/control/wishes.ts";
 import { DELAY, manifestFixture, NETWORK, snapshotFixture, V1, V2 } from "./mesh-fixture.ts";
 
 const manifest = manifestFixture();

@@ -1,20 +1,20 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { Fault } from "../fault/fault.ts";
-import type { Phase } from "../lifecycle/mesh-plan.ts";
-import type { SnapshotRecord } from "../lifecycle/snapshot-record.ts";
-import type { Log } from "../log/log.ts";
-import type { Manifest } from "../manifest/manifest.ts";
-import type { Clock } from "../process/clock.ts";
+import { Fault } from "../../fault/fault.ts";
+import type { Phase } from "../../lifecycle/mesh-plan.ts";
+import type { SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
+import type { Log } from "../../log/log.ts";
+import type { Manifest } from "../../manifest/manifest.ts";
+import type { Clock } from "../../process/clock.ts";
 import {
   type ControlledSnapshotSchema,
   type ControlService,
   SnapshotPhase,
-} from "../wire/generated/skynetes/v1/control_pb.ts";
-import { CutSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
-import type { UnaryHandlers } from "../wire/grpc-service.ts";
+} from "../../wire/generated/skynetes/v1/control_pb.ts";
+import { CutSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import type { UnaryHandlers } from "../../wire/grpc-service.ts";
+import { cutFromLog } from "../data/cut-from-log.ts";
 import type { ControlStore } from "./control-store.ts";
-import { cutFromLog } from "./cut-from-log.ts";
 import { bindSnapshot, createSnapshot, fixCut, pinSnapshot, retireSnapshot } from "./wishes.ts";
 
 export interface ControlParts {

@@ -1,8 +1,8 @@
-import { Fault } from "../fault/fault.ts";
-import { fixCut, type TopicReading } from "../lifecycle/fix-cut.ts";
-import type { FixedCut } from "../lifecycle/snapshot-record.ts";
-import type { Log } from "../log/log.ts";
-import type { TopicSpec } from "../mesh/table-spec.ts";
+import { Fault } from "../../fault/fault.ts";
+import { fixCut, type TopicReading } from "../../lifecycle/fix-cut.ts";
+import type { FixedCut } from "../../lifecycle/snapshot-record.ts";
+import type { Log } from "../../log/log.ts";
+import type { TopicSpec } from "../../mesh/table-spec.ts";
 
 export interface CutWish {
   readonly snapshot: string;

@@ -2,18 +2,18 @@
  * Carries out one action of a plan. Each is idempotent and may fail: the next plan names it again if it is still wanted.
  */
 import { create } from "@bufbuild/protobuf";
-import { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import type { Action } from "../lifecycle/action.ts";
-import type { Log } from "../log/log.ts";
-import type { Manifest } from "../manifest/manifest.ts";
-import { stampDifference } from "../mesh/stamp.ts";
-import { CutSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
-import type { ArchiveSeals } from "./archive-seals.ts";
-import { GATEWAY } from "./child-specs.ts";
-import { cutFromLog } from "./cut-from-log.ts";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { Action } from "../../lifecycle/action.ts";
+import type { Log } from "../../log/log.ts";
+import type { Manifest } from "../../manifest/manifest.ts";
+import { stampDifference } from "../../mesh/stamp.ts";
+import { CutSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { GATEWAY } from "../child/child-specs.ts";
+import { createScheduled, fixCut, forgetSnapshot, retireSnapshot } from "../control/wishes.ts";
+import type { ArchiveSeals } from "../data/archive-seals.ts";
+import { cutFromLog } from "../data/cut-from-log.ts";
 import type { ObserveParts } from "./observe-mesh.ts";
-import { createScheduled, fixCut, forgetSnapshot, retireSnapshot } from "./wishes.ts";
 
 export interface ActionParts extends ObserveParts {
   readonly manifest: Manifest;

@@ -1,4 +1,4 @@
-import type { Action } from "../lifecycle/action.ts";
+import type { Action } from "../../lifecycle/action.ts";
 
 /**
  * What an action works on. Two actions on one thing never run at the same time, even when they are of different plans:

@@ -2,10 +2,10 @@
  * What `skynetes up` must not forget: the wishes and the cuts. One file, replaced whole before anything acts on it.
  */
 
-import { Fault } from "../fault/fault.ts";
-import type { SnapshotRecord } from "../lifecycle/snapshot-record.ts";
-import type { BindingSpec } from "../manifest/manifest.ts";
-import { SERVICE_VERSION_RULE, serviceVersionName } from "../mesh/service-version.ts";
+import { Fault } from "../../fault/fault.ts";
+import type { SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
+import type { BindingSpec } from "../../manifest/manifest.ts";
+import { SERVICE_VERSION_RULE, serviceVersionName } from "../../mesh/service-version.ts";
 import { fixedCutFromJson, fixedCutToJson } from "./cut-json.ts";
 import { array, boolean, number, object, optional, string } from "./read-json.ts";
 

@@ -2,8 +2,8 @@
  * Asks every part of the mesh how it is, at the same time and with a deadline each. Whoever does not answer is down;
  * the plan is then only shorter.
  */
-import type { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import type { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type {
   ObservedGateway,
   ObservedMesh,
@@ -11,16 +11,16 @@ import type {
   ObservedSeal,
   ObservedService,
   RefusedBind,
-} from "../lifecycle/observed-mesh.ts";
-import type { VerifiedTuple } from "../lifecycle/verified-tuple.ts";
-import { type Cut, cutOf } from "../mesh/cut.ts";
-import type { Clock } from "../process/clock.ts";
-import type { DescribeResponse } from "../wire/generated/skynetes/v1/binding_pb.ts";
-import type { Cut as CutMessage } from "../wire/generated/skynetes/v1/seal_pb.ts";
-import { GATEWAY, type ServiceProcess, serviceChildName } from "./child-specs.ts";
-import type { ControlClients } from "./control-clients.ts";
-import type { ControlStore } from "./control-store.ts";
-import type { MeshChildren } from "./mesh-children.ts";
+} from "../../lifecycle/observed-mesh.ts";
+import type { VerifiedTuple } from "../../lifecycle/verified-tuple.ts";
+import { type Cut, cutOf } from "../../mesh/cut.ts";
+import type { Clock } from "../../process/clock.ts";
+import type { DescribeResponse } from "../../wire/generated/skynetes/v1/binding_pb.ts";
+import type { Cut as CutMessage } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { GATEWAY, type ServiceProcess, serviceChildName } from "../child/child-specs.ts";
+import type { ControlClients } from "../child/control-clients.ts";
+import type { MeshChildren } from "../child/mesh-children.ts";
+import type { ControlStore } from "../control/control-store.ts";
 
 /** A healthy part answers within milliseconds; one that loads a snapshot may hold its event loop for a while. */
 const STATUS_TIMEOUT_MS = 3_000;

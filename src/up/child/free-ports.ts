@@ -1,5 +1,5 @@
 import { createServer } from "node:net";
-import { Fault } from "../fault/fault.ts";
+import { Fault } from "../../fault/fault.ts";
 
 /**
  * Looks whether a port can be had, so that the user is told by name before anything starts. Port 0 always can.

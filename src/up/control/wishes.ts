@@ -2,12 +2,12 @@
  * What people, programs and the manifest may wish of snapshots, as changes of the control state. Pure: the caller makes
  * the result durable before it answers.
  */
-import { Fault } from "../fault/fault.ts";
-import type { FixedCut, SnapshotRecord } from "../lifecycle/snapshot-record.ts";
-import { recordOf } from "../lifecycle/snapshot-record.ts";
-import type { BindingSpec, Manifest } from "../manifest/manifest.ts";
-import { serviceVersionName } from "../mesh/service-version.ts";
-import { SNAPSHOT_ID_RULE, snapshotId } from "../mesh/snapshot-id.ts";
+import { Fault } from "../../fault/fault.ts";
+import type { FixedCut, SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
+import { recordOf } from "../../lifecycle/snapshot-record.ts";
+import type { BindingSpec, Manifest } from "../../manifest/manifest.ts";
+import { serviceVersionName } from "../../mesh/service-version.ts";
+import { SNAPSHOT_ID_RULE, snapshotId } from "../../mesh/snapshot-id.ts";
 import { type ControlState, RETIRED_KEPT } from "./control-state.ts";
 
 /** Named bound: every record costs a few lines in each plan and each table. */

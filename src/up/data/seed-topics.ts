@@ -3,15 +3,15 @@
  * was cut short goes on where the log ends; the mark of completion is written after the log is durable.
  */
 
-import { Fault } from "../fault/fault.ts";
-import { openEmbeddedLogWriter } from "../log/embedded/embedded-log-writer.ts";
-import type { Log } from "../log/log.ts";
-import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../manifest/manifest.ts";
-import { seedPath } from "../manifest/seed-path.ts";
-import type { Clock } from "../process/clock.ts";
-import type { LineLog } from "../process/log-line.ts";
-import type { ProduceProgress } from "../produce/produce-file.ts";
-import type { ControlStore } from "./control-store.ts";
+import { Fault } from "../../fault/fault.ts";
+import { openEmbeddedLogWriter } from "../../log/embedded/embedded-log-writer.ts";
+import type { Log } from "../../log/log.ts";
+import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../../manifest/manifest.ts";
+import { seedPath } from "../../manifest/seed-path.ts";
+import type { Clock } from "../../process/clock.ts";
+import type { LineLog } from "../../process/log-line.ts";
+import type { ProduceProgress } from "../../produce/produce-file.ts";
+import type { ControlStore } from "../control/control-store.ts";
 
 export interface SeedParts {
   readonly manifest: Manifest;
@@ -57,7 +57,7 @@ export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise
   const topics = unseededTopics(parts.manifest, parts.store);
   if (topics.length === 0) return;
   // The database that reads files is loaded at a first start only.
-  const { produceFile } = await import("../produce/produce-file.ts");
+  const { produceFile } = await import("../../produce/produce-file.ts");
   const writer = await openEmbeddedLogWriter(parts.logDirectory);
   try {
     for (const repair of writer.repairs)

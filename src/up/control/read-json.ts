@@ -1,4 +1,4 @@
-import { Fault } from "../fault/fault.ts";
+import { Fault } from "../../fault/fault.ts";
 
 /**
  * Readers of the control files: `unknown` in, a value of ours out, or a fault that names the place. The files are ours,

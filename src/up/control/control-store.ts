@@ -3,10 +3,10 @@
  * directory's lock), so memory is the truth between writes.
  */
 import { fromJsonString, toJson } from "@bufbuild/protobuf";
-import { Fault } from "../fault/fault.ts";
-import type { LatestFloor } from "../lifecycle/latest-floor.ts";
-import { readTextIfThere, writeDurableFileSync } from "../process/durable-file.ts";
-import { type RouteTable, RouteTableSchema } from "../wire/generated/skynetes/v1/table_pb.ts";
+import { Fault } from "../../fault/fault.ts";
+import type { LatestFloor } from "../../lifecycle/latest-floor.ts";
+import { readTextIfThere, writeDurableFileSync } from "../../process/durable-file.ts";
+import { type RouteTable, RouteTableSchema } from "../../wire/generated/skynetes/v1/table_pb.ts";
 import { type ControlState, controlStateFromText, controlStateToText, emptyControlState } from "./control-state.ts";
 import { cutFromJson, cutToJson } from "./cut-json.ts";
 import type { DataDirectory } from "./data-directory.ts";

@@ -1,8 +1,8 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { BindingService } from "../wire/generated/skynetes/v1/binding_pb.ts";
-import { GatewayAdminService } from "../wire/generated/skynetes/v1/gateway_admin_pb.ts";
-import { NodeAgentService } from "../wire/generated/skynetes/v1/node_agent_pb.ts";
-import { type UnaryClient, unaryClient } from "../wire/grpc-service.ts";
+import { BindingService } from "../../wire/generated/skynetes/v1/binding_pb.ts";
+import { GatewayAdminService } from "../../wire/generated/skynetes/v1/gateway_admin_pb.ts";
+import { NodeAgentService } from "../../wire/generated/skynetes/v1/node_agent_pb.ts";
+import { type UnaryClient, unaryClient } from "../../wire/grpc-service.ts";
 
 /** One channel per address and service: children come back on their old addresses, so channels outlive them. */
 export class ControlClients {

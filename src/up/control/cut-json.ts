@@ -1,5 +1,5 @@
-import type { FixedCut } from "../lifecycle/snapshot-record.ts";
-import { type Cut, cutOf } from "../mesh/cut.ts";
+import type { FixedCut } from "../../lifecycle/snapshot-record.ts";
+import { type Cut, cutOf } from "../../mesh/cut.ts";
 import { array, bigint, number, object, string } from "./read-json.ts";
 
 /** Cuts in the control files: positions as strings, since they are 64-bit. */

@@ -3,11 +3,11 @@
  * a process per service version, which holds all shards of that node. Pure.
  */
 import { resolve } from "node:path";
-import type { Manifest, ServiceVersionSpec } from "../manifest/manifest.ts";
-import { portOf, type ReadyAddresses } from "../process/ready-line.ts";
-import type { ChildSpec } from "../process/supervisor.ts";
-import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
-import type { ControlState } from "./control-state.ts";
+import type { Manifest, ServiceVersionSpec } from "../../manifest/manifest.ts";
+import { portOf, type ReadyAddresses } from "../../process/ready-line.ts";
+import type { ChildSpec } from "../../process/supervisor.ts";
+import type { RouteTable } from "../../wire/generated/skynetes/v1/table_pb.ts";
+import type { ControlState } from "../control/control-state.ts";
 
 export interface ChildPlan {
   readonly manifest: Manifest;

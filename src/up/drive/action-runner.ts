@@ -2,11 +2,11 @@
  * Runs the actions of successive plans: at most ACTIONS_MAX at a time, never two on one target, and one that failed not
  * before its pause is over. What succeeds is never remembered: only the next observation tells whether it holds.
  */
-import type { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import type { Action } from "../lifecycle/action.ts";
-import { renderAction } from "../lifecycle/render-plan.ts";
-import type { Clock } from "../process/clock.ts";
+import type { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { Action } from "../../lifecycle/action.ts";
+import { renderAction } from "../../lifecycle/render-plan.ts";
+import type { Clock } from "../../process/clock.ts";
 import { actionSnapshot, actionTarget } from "./action-target.ts";
 
 export interface ActionFailure {

@@ -6,16 +6,16 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, fromJsonString } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import type { Action, Replica } from "../lifecycle/action.ts";
-import type { ObservedSeal } from "../lifecycle/observed-mesh.ts";
-import { cutOf } from "../mesh/cut.ts";
-import { sha256Of } from "../process/file-digest.ts";
-import type { LineLog } from "../process/log-line.ts";
-import { readSeal, removeSeal, writeSeal } from "../seal/seal-file.ts";
-import { type FrozenReplica, sealOf } from "../seal/seal-of.ts";
-import { CutSchema, ShardManifestSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { Action, Replica } from "../../lifecycle/action.ts";
+import type { ObservedSeal } from "../../lifecycle/observed-mesh.ts";
+import { cutOf } from "../../mesh/cut.ts";
+import { sha256Of } from "../../process/file-digest.ts";
+import type { LineLog } from "../../process/log-line.ts";
+import { readSeal, removeSeal, writeSeal } from "../../seal/seal-file.ts";
+import { type FrozenReplica, sealOf } from "../../seal/seal-of.ts";
+import { CutSchema, ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 
 const SEAL_SUFFIX = ".seal.json";
 

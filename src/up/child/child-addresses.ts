@@ -2,9 +2,9 @@
  * Where the children were, for the next start: on their old addresses the route table in force is right at once, and
  * nothing needs to be published and verified anew. Only a hint: a child whose port is taken gets another one.
  */
-import { readTextIfThere, writeDurableFileSync } from "../process/durable-file.ts";
-import type { ReadyAddresses } from "../process/ready-line.ts";
-import { object, string } from "./read-json.ts";
+import { readTextIfThere, writeDurableFileSync } from "../../process/durable-file.ts";
+import type { ReadyAddresses } from "../../process/ready-line.ts";
+import { object, string } from "../control/read-json.ts";
 
 export class ChildAddressFile {
   readonly #file: string;

@@ -4,7 +4,7 @@ import {
   type SupervisedChild,
   type SupervisorOptions,
   superviseChild,
-} from "../process/supervisor.ts";
+} from "../../process/supervisor.ts";
 import type { ChildAddressFile } from "./child-addresses.ts";
 import {
   type ChildPlan,

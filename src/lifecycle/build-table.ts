@@ -56,9 +56,7 @@ export function buildTable(facts: MeshFacts, content: TableContent, epoch: bigin
     }),
     snapshots: records.map((record) => ({
       id: record.id,
-      // A snapshot never changes: what the table says of it stays, even while the archive cannot be read.
-      sealSha256:
-        last?.snapshots.find((snapshot) => snapshot.id === record.id)?.sealSha256 ?? facts.seal(record)?.sha256 ?? "",
+      sealSha256: routedSeal(facts, record) ?? "",
       cut: { positions: cutOf(record.cut?.positions ?? []).map((position) => ({ ...position })) },
       createdAt: timestampFromMs(record.cut?.fixedAtMs ?? record.createdAtMs),
       ...(record.asOfMs === undefined ? {} : { asOf: timestampFromMs(record.asOfMs) }),
@@ -70,6 +68,15 @@ export function buildTable(facts: MeshFacts, content: TableContent, epoch: bigin
     latest: latest.map((l) => ({ ...l })),
   });
   return { table, floors };
+}
+
+/**
+ * The digest of the seal that the table shall name. What the last table says stays while the archive cannot be read; a
+ * seal that was damaged and is made anew may name other replicas, so then its digest is another one.
+ */
+export function routedSeal(facts: MeshFacts, record: SnapshotRecord): string | undefined {
+  const last = facts.observed.table?.snapshots.find((snapshot) => snapshot.id === record.id);
+  return facts.seal(record)?.sha256 ?? last?.sealSha256;
 }
 
 /** Oldest first. */

@@ -1,5 +1,5 @@
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
-import { type BuiltTable, buildTable, sameContent } from "./build-table.ts";
+import { type BuiltTable, buildTable, routedSeal, sameContent } from "./build-table.ts";
 import type { MeshFacts } from "./mesh-facts.ts";
 import { type PlanStep, type PlanStepBuilder, planStep } from "./plan-step.ts";
 import { keptTuples, type RouteTuple, wishedTuples } from "./route-tuple.ts";
@@ -95,11 +95,10 @@ function hasVerified(verified: readonly VerifiedTuple[], tuple: VerifiedTuple): 
   return verified.some((v) => v.snapshot === tuple.snapshot && v.version === tuple.version && v.way === tuple.way);
 }
 
-/** The seal that the table names for the snapshot, or will. */
+/** The seal that the table will name for the snapshot. */
 function sealOf(facts: MeshFacts, snapshot: string): string {
-  const routed = facts.observed.table?.snapshots.find((route) => route.id === snapshot)?.sealSha256;
   const record = facts.record(snapshot);
-  return routed ?? (record === undefined ? undefined : facts.seal(record)?.sha256) ?? "";
+  return (record === undefined ? undefined : routedSeal(facts, record)) ?? "";
 }
 
 /** Above every table that any gateway has seen, even if the record of it was lost. */

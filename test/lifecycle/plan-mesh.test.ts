@@ -233,6 +233,20 @@ describe("a process or node that fails", () => {
     expect(plan(world).actions).toEqual([{ kind: "apply", gateway: "g1", table: world.table }]);
   });
 
+  test("a seal that is made anew is the one that the table names, and the snapshot serves throughout", () => {
+    const world = serving();
+    const [damaged] = world.seals;
+    world.seals = [];
+    expect(kinds(world)).toEqual(["seal"]);
+    expect(world.table?.snapshots[0]?.sealSha256).toBe(damaged?.sha256);
+    world.execute(plan(world).actions[0] as Action);
+    world.seals = world.seals.map((seal) => ({ ...seal, sha256: "names other replicas" }));
+    expect(kinds(world)).toEqual(["publish"]);
+    run(world);
+    expect(world.table?.snapshots.map((s) => [s.id, s.sealSha256])).toEqual([["s1", "names other replicas"]]);
+    expect(bindingsOf(world, "s1")).toEqual([V1]);
+  });
+
   test("a lost table is written again above every epoch that a gateway has seen", () => {
     const world = serving();
     for (const gateway of world.gateways) gateway.table = { ...gateway.table!, epoch: 41n };

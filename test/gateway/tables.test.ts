@@ -1,7 +1,13 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
-import { type RouteTable, RouteTableSchema } from "../../src/wire/generated/skynetes/v1/table_pb.ts";
+import { readSeal, writeSeal } from "../../src/seal/seal-file.ts";
+import { ReplicaManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
+import {
+  type RouteTable,
+  RouteTableSchema,
+  type SnapshotRoute,
+} from "../../src/wire/generated/skynetes/v1/table_pb.ts";
 import { probeService } from "./probe-service.ts";
 import { type ScriptedMesh, SERVICE, scriptedMesh, sealedSnapshot, V1, V2 } from "./scripted-mesh.ts";
 
@@ -157,6 +163,61 @@ describe("a table that does not load is refused whole, and the old one stays", (
     expect((await mesh.echo({ more: 1 })).status).toBe(200);
     const old = await mesh.echo({ more: 1 }, "", "s1");
     expect([old.status, problemId(old)]).toEqual([400, "invalid-request"]);
+  });
+});
+
+describe("an id never changes its meaning", () => {
+  const sealed = (rows: (shard: number) => bigint, offset = 1n) =>
+    sealedSnapshot({ archive: mesh.archive, id: "s1", version: V1, shards: mesh.shards, offset }, rows);
+  const asBefore = (shard: number) => BigInt(100 * (shard + 1));
+  const without = (id: string) =>
+    next(
+      (t) =>
+        void t.snapshots.splice(
+          t.snapshots.findIndex((s) => s.id === id),
+          1,
+        ),
+    );
+  const withSnapshot = (route: SnapshotRoute) =>
+    next((t) => void t.snapshots.splice(0, t.snapshots.length, route, t.snapshots.at(-1)!));
+
+  test.each<[string, () => Promise<SnapshotRoute>]>([
+    ["other rows", () => sealed(() => 7n)],
+    ["another cut", () => sealed(asBefore, 2n)],
+  ])("a snapshot in use is not replaced by one of %s", async (_name, seal) => {
+    const fault = await refusal(raw(withSnapshot(await seal())));
+    expect([fault.id, fault.message]).toEqual(["invalid-table", expect.stringContaining("/snapshots/0/sealSha256")]);
+    expect(fault.message).toContain("another state");
+    expect((await status()).epoch).toBe(1n);
+    expect((await mesh.echo({}, "", "s1")).json.completeness.rows.expected).toBe("1000");
+  });
+
+  test("a retired id does not come back with another state, and may with its own", async () => {
+    await mesh.apply(without("s1"));
+    await mesh.apply(next());
+    const fault = await refusal(raw(withSnapshot(await sealed(() => 7n))));
+    expect(fault.message).toContain("another state");
+    expect((await mesh.echo({}, "", "s1")).status).toBe(410);
+    await mesh.apply(withSnapshot(await sealed(asBefore)));
+    expect((await mesh.echo({}, "", "s1")).status).toBe(200);
+  });
+
+  test("a seal that was written anew for the same state is taken", async () => {
+    const { seal } = (await readSeal(mesh.archive, "s1"))!;
+    seal.shardSeals[0]!.replicas.push(create(ReplicaManifestSchema, { node: "node-b", sha256: "00" }));
+    const route = { ...mesh.table.snapshots[0]!, sealSha256: await writeSeal(mesh.archive, seal) };
+    await mesh.apply(withSnapshot(route));
+    expect((await mesh.echo({}, "", "s1")).status).toBe(200);
+  });
+});
+
+describe("a seal that does not fit the table", () => {
+  test("one of other shards is refused: what is expected of an answer would be wrong", async () => {
+    const fewer = mesh.shards.slice(0, 3);
+    const s3 = await sealedSnapshot({ archive: mesh.archive, id: "s3", version: V2, shards: fewer, offset: 3n });
+    const fault = await refusal(raw(next((t) => t.snapshots.push(s3))));
+    expect(fault.message).toContain("the seal holds shards 0,1,2, the table 0,1,2,3");
+    expect((await mesh.echo({}, "", "s3")).status).toBe(404);
   });
 });
 

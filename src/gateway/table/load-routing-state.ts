@@ -98,7 +98,10 @@ export async function loadRoutingState(
       const snapshot = snapshotState(route, seal, bindings);
       const before = former?.snapshots.get(route.id)?.meaning ?? former?.retired.get(route.id);
       if (before !== undefined && before !== snapshot.meaning) {
-        report(`${at}/sealSha256`, `"${route.id}" has been a snapshot of another state; an id never changes its meaning`);
+        report(
+          `${at}/sealSha256`,
+          `"${route.id}" has been a snapshot of another state; an id never changes its meaning`,
+        );
       }
       snapshots.set(route.id, snapshot);
     }),

@@ -18,7 +18,7 @@ export const STAMP_HEADER = "x-skynetes-stamp-bin";
 export const BOUNDS_HEADER = "x-skynetes-bounds-bin";
 /** A client's wish: `strict`, or `partial;min=0.5`. */
 export const COMPLETENESS_HEADER = "x-skynetes-completeness";
-/** Trailing metadata of an answer: a protobuf Completeness of at most 4 KiB. */
+/** Trailing metadata of an answer over gRPC, a header over HTTP: a protobuf Completeness of at most 4 KiB. */
 export const COMPLETENESS_BIN_HEADER = "x-skynetes-completeness-bin";
 /** A client's lower bound on the route table's epoch, so that `latest` does not go backwards between gateways. */
 export const AT_LEAST_HEADER = "x-skynetes-at-least";

@@ -1,4 +1,6 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { CompletenessSchema } from "../../src/wire/generated/skynetes/v1/stamp_pb.ts";
 import { type ScriptedMesh, SERVICE, scriptedMesh, V1, V2 } from "./scripted-mesh.ts";
 
 let mesh: ScriptedMesh;
@@ -73,7 +75,8 @@ describe("answers over HTTP", () => {
     expect(reply.headers.get("x-skynetes-version")).toBe(V2);
     expect(reply.headers.get("x-skynetes-epoch")).toBe("1");
     expect(reply.headers.get("server-timing")).toMatch(/scatter;dur=/);
-    expect(Number(reply.headers.get("age"))).toBeGreaterThan(0);
+    expect(Number(reply.headers.get("x-skynetes-snapshot-age"))).toBeGreaterThan(0);
+    expect(reply.headers.get("age"), "that header is the caches' own").toBeNull();
   });
 
   test("an empty body is an empty request; GET of a method without side effects is the same query", async () => {
@@ -125,22 +128,50 @@ describe("tags and caches", () => {
   });
 
   test("a client that has the answer gets 304, and no shard is asked", async () => {
-    const first = await mesh.echo({ text: "a" });
+    const url = (text: string) => `/v1/snapshots/s2/${SERVICE}/Echo?request=${JSON.stringify({ text })}`;
+    const etag = (await mesh.get(url("a"))).headers.get("etag") as string;
     const before = mesh.allShards.map((shard) => shard.calls.length);
-    const etag = first.headers.get("etag") as string;
-    const again = await mesh.post(
-      `/v1/snapshots/s2/${SERVICE}/Echo`,
-      { text: "a" },
-      { headers: { "if-none-match": etag } },
-    );
-    expect([again.status, again.text]).toEqual([304, ""]);
+    for (const known of [etag, `"other", W/${etag}`]) {
+      const again = await mesh.get(url("a"), { headers: { "if-none-match": known } });
+      expect([again.status, again.text, again.headers.get("etag")]).toEqual([304, "", etag]);
+    }
+    const head = await mesh.get(url("a"), { method: "HEAD", headers: { "if-none-match": etag } });
+    expect(head.status).toBe(304);
     expect(mesh.allShards.map((shard) => shard.calls.length)).toEqual(before);
-    const other = await mesh.post(
-      `/v1/snapshots/s2/${SERVICE}/Echo`,
-      { text: "b" },
-      { headers: { "if-none-match": etag } },
-    );
-    expect(other.status).toBe(200);
+    expect((await mesh.get(url("b"), { headers: { "if-none-match": etag } })).status).toBe(200);
+  });
+
+  test("POST is never answered with 304, which is for GET and HEAD", async () => {
+    const etag = (await mesh.echo({ text: "a" })).headers.get("etag") as string;
+    const path = `/v1/snapshots/s2/${SERVICE}/Echo`;
+    const again = await mesh.post(path, { text: "a" }, { headers: { "if-none-match": etag } });
+    expect([again.status, again.headers.get("etag"), again.json.answer.rows]).toEqual([200, etag, "4"]);
+  });
+
+  test("`*` asks whether there is an answer, which only the shards can say", async () => {
+    const ask = () => mesh.get(`/v1/snapshots/s2/${SERVICE}/Echo`, { headers: { "if-none-match": "*" } });
+    expect((await ask()).status).toBe(200);
+    for (const shard of mesh.allShards) shard.stop();
+    const reply = await ask();
+    expect([reply.status, reply.headers.get("cache-control")]).toEqual([503, "no-store"]);
+  });
+
+  test("a request too long for a URL has no content location, since the bare URL is another answer's", async () => {
+    const long = await mesh.echo({ text: "x".repeat(3_000) }, "", "latest");
+    expect([long.status, long.headers.get("content-location")]).toEqual([200, null]);
+    const bare = await mesh.echo({}, "", "latest");
+    expect(bare.headers.get("content-location")).toBe(`/v1/snapshots/s2/${SERVICE}@${V2}/Echo`);
+  });
+
+  test("completeness is in the headers too, for clients that do not read the body", async () => {
+    const read = (reply: { headers: Headers }) =>
+      fromBinary(CompletenessSchema, Buffer.from(reply.headers.get("x-skynetes-completeness-bin") as string, "base64"));
+    expect(read(await mesh.echo())).toMatchObject({ complete: true, rows: { expected: 1000n, answered: 1000n } });
+    mesh.shard(1).stop();
+    expect(read(await mesh.echo({}, "?completeness=partial"))).toMatchObject({
+      complete: false,
+      missing: [{ shards: "1", reason: "UNAVAILABLE" }],
+    });
   });
 
   test("the tag differs by request, snapshot and method", async () => {

@@ -23,7 +23,13 @@ import { type AnswerJson, completenessJson, messageJson } from "../reply/answer-
 import { matchesTag } from "../reply/entity-tag.ts";
 import { NDJSON_TYPE, writeLines } from "../reply/ndjson.ts";
 import { problemOf } from "../reply/problem.ts";
-import { cacheHeaders, QUERY_ID_HEADER, routeHeaders, timingHeaders } from "../reply/reply-headers.ts";
+import {
+  cacheHeaders,
+  completenessHeaders,
+  QUERY_ID_HEADER,
+  routeHeaders,
+  timingHeaders,
+} from "../reply/reply-headers.ts";
 import { isGetAllowed } from "../resolve/describe-mesh.ts";
 import { answerSet } from "./answer-set.ts";
 import { addRoute, type HttpServer, sendProblem } from "./http-server.ts";
@@ -103,10 +109,12 @@ class HttpDoor {
     const caching = cacheHeaders(prepared, {
       isAnonymous: request.headers.authorization === undefined,
       getAllowed,
-      requestJson: JSON.stringify(this.#requestJson(prepared)),
+      requestJson: () => JSON.stringify(this.#requestJson(prepared)),
     });
     const isStream = prepared.resolved.plan.merge.kind === "sorted";
-    if (!isStream && prepared.tag !== undefined && matchesTag(request.headers["if-none-match"], prepared.tag)) {
+    // 304 is an answer to GET and HEAD only (RFC 9110, 13.1.2).
+    const isConditional = request.method !== "POST" && !isStream && prepared.tag !== undefined;
+    if (isConditional && matchesTag(request.headers["if-none-match"], prepared.tag)) {
       // The tag is known without asking any shard, so a client that has the answer costs no scatter.
       return reply
         .code(304)
@@ -131,7 +139,12 @@ class HttpDoor {
     };
     // An incomplete answer is never kept and never shared.
     const kept = completeness.complete ? caching : { "cache-control": "no-store" };
-    const headers = { ...routeHeaders(query), ...kept, ...timingHeaders(query, this.#clock.now()) };
+    const headers = {
+      ...routeHeaders(query),
+      ...kept,
+      ...completenessHeaders(completeness),
+      ...timingHeaders(query, this.#clock.now()),
+    };
     return sendJson(reply, body, headers);
   }
 

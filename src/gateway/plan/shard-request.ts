@@ -10,12 +10,19 @@ export interface ShardRequest {
 }
 
 /**
+ * What the merge will read of a request can be read, so nothing is scattered for one that cannot.
+ * Faults: `invalid-request` with a JSON pointer for a negative limit or offset and for an order that does not exist.
+ */
+export function checkRequest(plan: MethodPlan, request: Message): void {
+  requestWindow(plan, request);
+  if (plan.merge.kind === "message" && plan.merge.top !== undefined) requestOrder(plan, plan.merge.top, request);
+}
+
+/**
  * The request as a shard is asked at first, with LIMIT and OFFSET rewritten: for streaming methods it is the whole
- * question, unary methods start from it in `startMerge`. Faults: `invalid-request` with a JSON pointer for a negative
- * limit or offset and for an order that does not exist, so nothing is scattered for them.
+ * question, unary methods start from it in `startMerge`. Faults: those of `checkRequest`.
  */
 export function shardRequest(plan: MethodPlan, request: Message): Message {
-  const window = requestWindow(plan, request);
-  if (plan.merge.kind === "message" && plan.merge.top !== undefined) requestOrder(plan, plan.merge.top, request);
-  return rewriteRequest(plan, request, { limit: rowsForWindow(window) });
+  checkRequest(plan, request);
+  return rewriteRequest(plan, request, { limit: rowsForWindow(requestWindow(plan, request)) });
 }

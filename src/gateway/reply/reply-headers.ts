@@ -1,7 +1,11 @@
-import { EPOCH_HEADER, ROUTE_HEADERS } from "../../mesh/route-headers.ts";
+import { COMPLETENESS_BIN_HEADER, EPOCH_HEADER, ROUTE_HEADERS } from "../../mesh/route-headers.ts";
+import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
+import { completenessHeader } from "./answer-completeness.ts";
 
 export const QUERY_ID_HEADER = "x-skynetes-query-id";
+/** Seconds since the cut of the snapshot was fixed. */
+const SNAPSHOT_AGE_HEADER = "x-skynetes-snapshot-age";
 
 /** A pinned answer never changes; a year is what HTTP calls for ever. */
 const FOR_EVER = "max-age=31536000, immutable";
@@ -19,36 +23,58 @@ export function routeHeaders(query: PreparedQuery): Record<string, string> {
   };
 }
 
+/** What must be known of a caller to say what caches may do. */
+export interface CachingCaller {
+  readonly isAnonymous: boolean;
+  /** The method may be called by GET. */
+  readonly getAllowed: boolean;
+  /** The request as it would stand in a URL; made only when it does. */
+  readonly requestJson: () => string;
+}
+
 /**
  * What caches may do with a complete answer. Named snapshot and version: keep it for ever, for everybody when the
  * caller is anonymous. Otherwise: ask every time, which costs no shard call, since the tag is known beforehand.
  */
-export function cacheHeaders(
-  query: PreparedQuery,
-  caller: { readonly isAnonymous: boolean; readonly getAllowed: boolean; readonly requestJson: string },
-): Record<string, string> {
+export function cacheHeaders(query: PreparedQuery, caller: CachingCaller): Record<string, string> {
   if (query.tag === undefined) return { "cache-control": "no-store" };
   const scope = caller.isAnonymous ? "public" : "private";
   const headers = { etag: query.tag, vary: "authorization" };
   if (query.resolved.pinned) return { ...headers, "cache-control": `${scope}, ${FOR_EVER}` };
-  return { ...headers, "cache-control": "no-cache", "content-location": pinnedUrl(query, caller) };
+  const location = pinnedUrl(query, caller);
+  return {
+    ...headers,
+    "cache-control": "no-cache",
+    ...(location === undefined ? {} : { "content-location": location }),
+  };
 }
 
-/** Where the same answer is for ever. With the request in it where GET is allowed, so that it is that answer's URL. */
-function pinnedUrl(
-  query: PreparedQuery,
-  caller: { readonly getAllowed: boolean; readonly requestJson: string },
-): string {
+/**
+ * Where the same answer is for ever. With the request in it where GET is allowed, so that it is that answer's URL. A
+ * request too long for a URL has none: without its request the URL would be that of another answer.
+ */
+function pinnedUrl(query: PreparedQuery, caller: CachingCaller): string | undefined {
   const { snapshot, version, plan } = query.resolved;
   const path = `/v1/snapshots/${snapshot.id}/${version.service}@${version.name}/${plan.method.name}`;
-  if (!caller.getAllowed || caller.requestJson === "{}") return path;
-  const withRequest = `${path}?request=${encodeURIComponent(caller.requestJson)}`;
-  return withRequest.length > LOCATION_MAX ? path : withRequest;
+  if (!caller.getAllowed) return path;
+  const requestJson = caller.requestJson();
+  if (requestJson === "{}") return path;
+  const withRequest = `${path}?request=${encodeURIComponent(requestJson)}`;
+  return withRequest.length > LOCATION_MAX ? undefined : withRequest;
 }
 
-/** `Server-Timing` in milliseconds, and how old the snapshot is in seconds: outside of the tagged body. */
+/** In metadata as over gRPC, in base64 without padding as gRPC itself writes it. */
+export function completenessHeaders(completeness: Completeness): Record<string, string> {
+  const text = Buffer.from(completenessHeader(completeness)).toString("base64").replace(/=+$/, "");
+  return { [COMPLETENESS_BIN_HEADER]: text };
+}
+
+/**
+ * `Server-Timing` in milliseconds, and how old the snapshot is in seconds: outside of the tagged body. Not in `Age`,
+ * which says how long a *response* has been in caches: there an old snapshot would be stale on arrival.
+ */
 export function timingHeaders(query: PreparedQuery, nowMs: number): Record<string, string> {
   const timings = [...query.timings].map(([name, ms]) => `${name};dur=${ms.toFixed(2)}`).join(", ");
   const age = Math.max(0, Math.floor((nowMs - query.resolved.snapshot.createdAtMs) / 1000));
-  return { "server-timing": timings, age: String(age) };
+  return { "server-timing": timings, [SNAPSHOT_AGE_HEADER]: String(age) };
 }

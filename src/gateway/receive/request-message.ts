@@ -11,6 +11,7 @@ import {
 import { Fault } from "../../fault/fault.ts";
 import type { RequestBody } from "./query-intent.ts";
 import { ExactNumber, type Json, type JsonObject, jsonPointer } from "./read-json.ts";
+import { unknownField } from "./unknown-fields.ts";
 
 /** So many mistakes are listed; a body may hold thousands. */
 const ERRORS_MAX = 20;
@@ -19,11 +20,7 @@ const ERRORS_MAX = 20;
 export function decodeRequest(desc: DescMessage, body: RequestBody, registry: Registry): Message {
   const attempted = `read ${desc.typeName}`;
   if (body.kind === "binary") {
-    try {
-      return fromBinary(desc, body.bytes);
-    } catch (error) {
-      throw new Fault("malformed-request", `${attempted}: ${(error as Error).message}`, {}, error);
-    }
+    return decodeBinary(desc, body.bytes, attempted);
   }
   const wrong: { pointer: string; detail: string }[] = [];
   const walk = new JsonWalk(registry, wrong, body.pointer);
@@ -38,6 +35,20 @@ export function decodeRequest(desc: DescMessage, body: RequestBody, registry: Re
   }
   const text = wrong.map((w) => `${w.pointer === "" ? "/" : w.pointer}: ${w.detail}`).join("; ");
   throw new Fault("invalid-request", `${attempted}: ${text}`, { errors: wrong });
+}
+
+/** As strict as JSON: a field that is not known here is refused, not dropped. */
+function decodeBinary(desc: DescMessage, bytes: Uint8Array, attempted: string): Message {
+  let message: Message;
+  let unknown: string | undefined;
+  try {
+    message = fromBinary(desc, bytes);
+    unknown = unknownField(desc, message);
+  } catch (error) {
+    throw new Fault("malformed-request", `${attempted}: ${(error as Error).message}`, {}, error);
+  }
+  if (unknown === undefined) return message;
+  throw new Fault("invalid-request", `${attempted}: the version that answers has no field ${unknown}`);
 }
 
 /**

@@ -28,7 +28,9 @@ export function completenessOf(
       answeredRows += seal.rows;
     } else {
       const reason = missingReason(fault);
-      byReason.set(reason, [...(byReason.get(reason) ?? []), shard]);
+      const others = byReason.get(reason);
+      if (others === undefined) byReason.set(reason, [shard]);
+      else others.push(shard);
     }
   }
   const rangesByReason = [...byReason].map(([reason, shards]) => ({ reason, shards: shardRanges(shards) }));

@@ -103,27 +103,48 @@ export class HostedShard {
   freeze(snapshot: string, wished: Cut): Promise<FrozenShard> {
     const cut = this.#cutOfHoldings(snapshot, wished);
     return this.#changes.run(async () => {
-      const frozen =
-        this.#frozen.get(snapshot) ?? (await this.#restore(snapshot)) ?? (await this.#freeze(snapshot, cut));
-      const at = cutFromWire(frozen.manifest.cut);
-      if (!sameCut(at, cut)) {
-        throw new Fault(
-          "snapshot-conflict",
-          `freeze shard ${this.shard} as "${snapshot}" at ${cutText(cut)}: it is frozen at ${cutText(at)}`,
-        );
-      }
-      await archiveShard(this.#archive, this.#key(snapshot), frozen, this.#directory);
+      const frozen = (await this.#there(snapshot, cut)) ?? (await this.#anew(snapshot, cut));
       this.#frozen.set(snapshot, frozen);
       this.#damaged.delete(snapshot);
       return frozen;
     });
   }
 
-  async #freeze(snapshot: string, cut: Cut): Promise<FrozenShard> {
+  /** Frozen earlier and archived now. `undefined` when it is not, or is damaged beyond repair. */
+  async #there(snapshot: string, cut: Cut): Promise<FrozenShard | undefined> {
+    const there = this.#frozen.get(snapshot) ?? (await this.#restore(snapshot));
+    if (there === undefined) return undefined;
+    const at = cutFromWire(there.manifest.cut);
+    if (!sameCut(at, cut)) {
+      throw new Fault(
+        "snapshot-conflict",
+        `freeze shard ${this.shard} as "${snapshot}" at ${cutText(cut)}: it is frozen at ${cutText(at)}`,
+      );
+    }
+    try {
+      await archiveShard(this.#archive, this.#key(snapshot), there, this.#directory);
+      return there;
+    } catch (error) {
+      if (!(error instanceof Fault) || error.id !== "data-corrupt") throw error;
+      // What the archive lacks and is damaged here is in the store still.
+      this.#giveUp(snapshot, error);
+      return undefined;
+    }
+  }
+
+  async #anew(snapshot: string, cut: Cut): Promise<FrozenShard> {
     const { mesh, tables } = this.#config;
     const earlier = [...this.#frozen.values()].map(({ manifest }) => manifest);
     const [shard, store, directory] = [this.shard, this.#store, this.#directory];
-    return freezeShard({ mesh, shard, snapshot, cut, tables, earlier, store, directory });
+    const frozen = await freezeShard({ mesh, shard, snapshot, cut, tables, earlier, store, directory });
+    await archiveShard(this.#archive, this.#key(snapshot), frozen, directory);
+    return frozen;
+  }
+
+  /** No longer said to be frozen, so that it is frozen again. */
+  #giveUp(snapshot: string, damage: Fault): void {
+    this.#frozen.delete(snapshot);
+    this.#damaged.set(snapshot, damage);
   }
 
   /** What this node archived before it lost its disk; made anew from the log when the archive is no good either. */
@@ -148,13 +169,22 @@ export class HostedShard {
         if (damage !== undefined) throw damage;
         throw new Fault("unknown-snapshot", `shard ${this.shard} is not frozen as "${snapshot}" on this node`);
       }
-      await repairSegments(this.#archive, this.#directory, frozen, "content");
+      await this.#repair(snapshot, frozen);
       const onDisk = await this.#directory.readManifest(snapshot).catch(() => undefined);
       if (onDisk?.manifestSha256 !== frozen.manifestSha256) {
         await this.#directory.writeManifest(snapshot, manifestText(frozen.manifest));
       }
       return { directory: this.#directory.path, frozen };
     });
+  }
+
+  async #repair(snapshot: string, frozen: FrozenShard): Promise<void> {
+    try {
+      await repairSegments(this.#archive, this.#directory, frozen, "content");
+    } catch (error) {
+      if (error instanceof Fault && error.id === "data-corrupt") this.#giveUp(snapshot, error);
+      throw error;
+    }
   }
 
   /** Removes the snapshot here and this node's copy in the archive. The archive first: what is dropped never comes back. */
@@ -210,8 +240,8 @@ interface LoadedSnapshots {
 }
 
 /**
- * The snapshots that lie here, each whole: missing files and files of another size are fetched from the archive now, every
- * byte is compared before a service may load them.
+ * The snapshots that lie here, each whole and archived: missing files and files of another size are fetched from the
+ * archive now, every byte is compared before a service may load them.
  */
 async function loadSnapshots(
   config: NodeConfig,
@@ -229,6 +259,8 @@ async function loadSnapshots(
       if (found === undefined) await directory.removeSnapshot(snapshot);
       else {
         await repairSegments(archive, directory, found, "size");
+        // It may have died between the manifest here and the one in the archive, and frozen means archived.
+        await archiveShard(archive, key, found, directory);
         frozen.set(snapshot, found);
       }
     } catch (error) {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { startNode } from "../../src/node/start-node.ts";
 import { CRASH_POINTS } from "../../src/process/crash-point.ts";
+import { sha256Of } from "../../src/process/file-digest.ts";
 import { NodeAgentService } from "../../src/wire/generated/skynetes/v1/node_agent_pb.ts";
 import { unaryClient } from "../../src/wire/grpc-service.ts";
 import { testDirectory } from "./node-fixture.ts";
@@ -63,6 +64,19 @@ async function leavings(directory: string): Promise<string[]> {
   return names.filter((name) => name.endsWith(".tmp") || name.endsWith(".doomed"));
 }
 
+/** What a node says is frozen is sealed by others from the archive: they would wait for ever for what is not there. */
+async function frozenWithoutArchive(directory: string, calls: ReturnType<typeof agentCalls>): Promise<string[]> {
+  const missing: string[] = [];
+  for (const shard of [0, 1]) {
+    for (const { snapshot, manifestSha256 } of (await calls.shardStatus(shard)).frozen) {
+      const path = join(directory, "archive", "shards", String(shard), snapshot, "node-a.manifest.json");
+      const archived = await readFile(path).catch(() => undefined);
+      if (archived === undefined || sha256Of(archived) !== manifestSha256) missing.push(path);
+    }
+  }
+  return missing;
+}
+
 test.each(CRASH_POINTS)("killed at %s, a node comes to the state of one that was left alone", async (point) => {
   const directory = await testDirectory();
   const first = await child(directory, point);
@@ -72,6 +86,7 @@ test.each(CRASH_POINTS)("killed at %s, a node comes to the state of one that was
   expect(first.process.signalCode, `crash point ${point} was never passed`).toBe("SIGKILL");
 
   const second = await child(directory);
+  expect(await frozenWithoutArchive(directory, second.calls!)).toEqual([]);
   expect(await drive(second.calls!)).toEqual(expected);
   expect(await leavings(join(directory, "nodes"))).toEqual([]);
 });

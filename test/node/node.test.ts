@@ -190,6 +190,46 @@ describe("damaged files are mended or refused, never served", () => {
     await again.bind("s", 0, address);
   });
 
+  test("a damaged segment that the archive lacks is given up at the bind, and the next freeze makes it anew", async () => {
+    const { directory, node, frozen, local, archived } = await frozenNode();
+    await flipBit(local);
+    await rm(archived);
+    const { address, binds } = await bindingFake();
+    await expect(node.bind("s", 0, address)).rejects.toMatchObject({ id: "data-corrupt" });
+    const status = await node.shardStatus(0);
+    expect([status.frozen, status.alarm]).toEqual([[], expect.stringContaining(local)]);
+    await node.close();
+    const again = await runningNode(directory, filledLog(100));
+    expect((await again.shardStatus(0)).frozen).toEqual([]);
+    expect((await again.freeze("s", 0, cutAt(100))).manifest!.stateDigest).toBe(frozen.manifest!.stateDigest);
+    await again.bind("s", 0, address);
+    expect(binds).toHaveLength(1);
+    expect((await again.shardStatus(0)).alarm).toBe("");
+  });
+
+  test("a freeze that is asked for again makes anew what is damaged here and gone from the archive", async () => {
+    const { node, frozen, local, archived } = await frozenNode();
+    await flipBit(local);
+    await rm(archived);
+    expect((await node.freeze("s", 0, cutAt(100))).manifest!.stateDigest).toBe(frozen.manifest!.stateDigest);
+    const { address, binds } = await bindingFake();
+    await node.bind("s", 0, address);
+    expect(binds).toHaveLength(1);
+  });
+
+  test("a damaged segment spoils no later snapshot", async () => {
+    const { directory, node, frozen } = await frozenNode();
+    for (const { sha256 } of segmentsOf(frozen.manifest!)) {
+      await flipBit(join(node.directory, "shard-0", "segments", `${sha256}.parquet`));
+      await rm(join(directory, "archive", "objects", sha256));
+    }
+    const later = await node.freeze("later", 0, cutAt(103));
+    expect(later.manifest!.tables.map(({ rows }) => rows)).toEqual([90n, 1n]);
+    const { address, binds } = await bindingFake();
+    await node.bind("later", 0, address);
+    expect(binds).toHaveLength(1);
+  });
+
   test("a manifest that cannot be read comes back from the archive", async () => {
     const { directory, node, frozen } = await frozenNode();
     const path = join(node.directory, "shard-0", "snapshots", "s", "manifest.json");

@@ -25,7 +25,8 @@ export async function restoreSnapshot(
 
 /**
  * Replaces local segments that are missing or damaged by the archive's copies, and returns them. Fault `data-corrupt`,
- * naming both files, when the archive has no good copy either; then nothing of the snapshot may be served.
+ * naming both files, when the archive has no good copy either; then nothing of the snapshot may be served, and the local
+ * file goes, so that the next start sees at a glance that it is damaged.
  */
 export async function repairSegments(
   archive: Archive,
@@ -41,6 +42,7 @@ export async function repairSegments(
       await archive.fetchObject(segment.sha256, directory.segmentPath(segment.sha256));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
+      await directory.removeSegment(segment.sha256);
       throw new Fault("data-corrupt", `${damage.message}; repair it from the archive: ${reason}`, {}, error);
     }
     repaired.push(segment);

@@ -29,7 +29,7 @@ export interface FreezeRequest {
   /** Exactly the partitions that the shard holds, ordered. */
   readonly cut: Cut;
   readonly tables: readonly TableSpec[];
-  /** Manifests of earlier freezes whose segments are there. */
+  /** Manifests of earlier freezes. Of their segments only those are named again whose bytes are as they were written. */
   readonly earlier: readonly ShardManifest[];
   readonly store: ShardStore;
   readonly directory: ShardDirectory;
@@ -96,11 +96,24 @@ async function freezeTable(request: FreezeRequest, table: TableSpec): Promise<Ta
 async function appendSegments(request: FreezeRequest, table: TableSpec, cut: Cut): Promise<readonly Segment[]> {
   const beginning = cutOf(cut.map((position) => ({ ...position, position: 0n })));
   const earlier = request.earlier.flatMap((manifest) => tableIn(manifest, table)?.segments ?? []);
-  const longest = longestChain(earlier, beginning, cut);
+  const longest = await soundChain(request.directory, earlier, beginning, cut);
   const chain = longest.segments.length < SEGMENTS_MAX ? longest : { segments: [], reached: beginning };
   if (sameCut(chain.reached, cut)) return chain.segments;
   const tail = await writeSegment(request, table, chain.reached, cut);
   return tail === undefined ? chain.segments : [...chain.segments, tail];
+}
+
+/** The longest chain of undamaged segments: one that is damaged must not spoil every snapshot that comes after. */
+async function soundChain(directory: ShardDirectory, earlier: readonly Segment[], beginning: Cut, cut: Cut) {
+  const sound = new Set<string>();
+  const damaged = new Set<string>();
+  for (;;) {
+    const usable = earlier.filter(({ sha256 }) => !damaged.has(sha256));
+    const chain = longestChain(usable, beginning, cut);
+    const unread = chain.segments.find(({ sha256 }) => !sound.has(sha256));
+    if (unread === undefined) return chain;
+    ((await directory.isSound(unread)) ? sound : damaged).add(unread.sha256);
+  }
 }
 
 /** The newest row of each key moves with every cut, so the table is written whole unless its topic stood still. */
@@ -108,7 +121,9 @@ async function upsertSegments(request: FreezeRequest, table: TableSpec, cut: Cut
   for (const manifest of request.earlier) {
     const same = cutFromWire(manifest.cut).filter((position) => position.topic === table.topic);
     const frozen = tableIn(manifest, table);
-    if (frozen !== undefined && sameCut(same, cut)) return frozen.segments;
+    if (frozen === undefined || !sameCut(same, cut)) continue;
+    const sound = await Promise.all(frozen.segments.map((segment) => request.directory.isSound(segment)));
+    if (sound.every(Boolean)) return frozen.segments;
   }
   const whole = await writeSegment(request, table, [], cut);
   return whole === undefined ? [] : [whole];

@@ -115,6 +115,21 @@ export class ShardDirectory {
     }
   }
 
+  /** True when the segment is here with the bytes that its name says. */
+  async isSound(segment: Segment): Promise<boolean> {
+    try {
+      await this.checkContent(segment);
+      return true;
+    } catch (error) {
+      if (error instanceof Fault && error.id === "data-corrupt") return false;
+      throw error;
+    }
+  }
+
+  async removeSegment(sha256: string): Promise<void> {
+    await rm(this.segmentPath(sha256), { force: true });
+  }
+
   /** Removes a snapshot: the manifest first, since without it there is no snapshot. */
   async removeSnapshot(snapshot: string): Promise<void> {
     await rm(this.manifestPath(snapshot), { force: true });

@@ -102,7 +102,7 @@ export class MeshDriver {
     const { manifest, store, children } = parts;
     const services = neededServices(manifest, store.state, store.published.table);
     children.keepServices(services);
-    const seals = await parts.seals.list();
+    const seals = await parts.seals.list(store.published.table);
     const observed = await observeMesh(parts, services, seals);
     if (this.#stop.signal.aborted) return true;
     const plan = planMesh(manifest, observed);

@@ -1,6 +1,10 @@
 /**
  * The seals in the archive, and how one is made: from the manifests that the nodes have put there, by the digests that
  * the nodes named.
+ *
+ * The route table names each seal by its digest, and a gateway takes no table with a seal of another one. So a seal is
+ * believed only when it is what the table names, or what was made here to replace a damaged one; any other content
+ * counts as none, and the snapshot is sealed anew before it can keep a gateway from all the others.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +19,8 @@ import { sha256Of } from "../../process/file-digest.ts";
 import type { LineLog } from "../../process/log-line.ts";
 import { readSeal, removeSeal, writeSeal } from "../../seal/seal-file.ts";
 import { type FrozenReplica, sealOf } from "../../seal/seal-of.ts";
-import { CutSchema, ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { CutSchema, type Seal, ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import type { RouteTable } from "../../wire/generated/skynetes/v1/table_pb.ts";
 
 const SEAL_SUFFIX = ".seal.json";
 
@@ -23,9 +28,13 @@ export class ArchiveSeals {
   readonly #archive: string;
   readonly #mesh: { readonly name: string; readonly shards: number };
   readonly #report: LineLog;
-  /** Seals never change, so each is read once. As many as there are seals in the archive. */
+  /** Seals never change, so each is parsed once. As many as there are seals in the archive; the next to check first. */
   readonly #known = new Map<string, ObservedSeal>();
   readonly #unreadable = new Set<string>();
+  /** Digests of the seals made here: the table names them only later. */
+  readonly #made = new Map<string, string>();
+  /** What seals said that were damaged while they were known. */
+  readonly #former = new Map<string, ObservedSeal>();
 
   constructor(archive: string, mesh: { readonly name: string; readonly shards: number }, report: LineLog) {
     this.#archive = archive;
@@ -33,23 +42,45 @@ export class ArchiveSeals {
     this.#report = report;
   }
 
-  /** A damaged seal is told once and counts as none: its snapshot cannot be served, and is sealed anew. */
-  async list(): Promise<readonly ObservedSeal[]> {
+  /**
+   * A damaged seal is told once and counts as none: its snapshot is sealed anew. `table` is the one last published;
+   * what it does not name yet is believed as it stands.
+   */
+  async list(table: RouteTable | undefined): Promise<readonly ObservedSeal[]> {
     const ids = await this.#ids();
     for (const known of this.#known.keys()) if (!ids.includes(known)) this.#known.delete(known);
+    await this.#checkNext();
+    const named = new Map((table?.snapshots ?? []).map(({ id, sealSha256 }) => [id, sealSha256]));
     for (const id of ids) {
       if (this.#known.has(id)) continue;
       try {
-        const observed = await this.#read(id);
+        const observed = await this.#read(id, named.get(id));
         if (observed !== undefined) this.#known.set(id, observed);
         this.#unreadable.delete(id);
       } catch (error) {
-        if (!this.#unreadable.has(id))
-          this.#report.line("error", faultFromUnknown(error, `read seal of ${id}`).message);
-        this.#unreadable.add(id);
+        this.#tell(id, error);
       }
     }
     return [...this.#known.values()];
+  }
+
+  /** Seals last for years and disks do not: at every look one of them is read again, each in its turn. */
+  async #checkNext(): Promise<void> {
+    const [next] = this.#known;
+    if (next === undefined) return;
+    const [id, known] = next;
+    this.#known.delete(id);
+    try {
+      if ((await readSeal(this.#archive, id, known.sha256)) !== undefined) this.#known.set(id, known);
+    } catch (error) {
+      this.#former.set(id, known);
+      this.#tell(id, error);
+    }
+  }
+
+  #tell(id: string, error: unknown): void {
+    if (!this.#unreadable.has(id)) this.#report.line("error", faultFromUnknown(error, `read seal of ${id}`).message);
+    this.#unreadable.add(id);
   }
 
   /** Of a sealed snapshot's shard, as last listed. */
@@ -69,10 +100,29 @@ export class ArchiveSeals {
       inexactTopics: cut.inexactTopics,
       replicas: await Promise.all(action.replicas.map((replica) => this.#replica(snapshot, replica))),
     });
-    await writeSeal(this.#archive, seal);
+    this.#checkSame(seal);
+    this.#made.set(snapshot, await writeSeal(this.#archive, seal));
+    this.#former.delete(snapshot);
+  }
+
+  /** An id means one state for ever. */
+  #checkSame({ snapshot, shardSeals }: Seal): void {
+    const former = this.#former.get(snapshot) ?? this.#known.get(snapshot);
+    const other = shardSeals.find(
+      ({ shard, stateDigest }) => former !== undefined && former.stateDigests[shard] !== stateDigest,
+    );
+    if (other === undefined) return;
+    const was = former?.stateDigests[other.shard];
+    throw new Fault(
+      "data-corrupt",
+      `seal "${snapshot}": shard ${other.shard} was sealed with state digest ${was}, its replicas have ${other.stateDigest}`,
+      { shard: other.shard },
+    );
   }
 
   async remove(snapshot: string): Promise<void> {
+    this.#made.delete(snapshot);
+    this.#former.delete(snapshot);
     await removeSeal(this.#archive, snapshot);
   }
 
@@ -89,10 +139,13 @@ export class ArchiveSeals {
     }
   }
 
-  async #read(id: string): Promise<ObservedSeal | undefined> {
+  async #read(id: string, named: string | undefined): Promise<ObservedSeal | undefined> {
     const found = await readSeal(this.#archive, id);
     if (found === undefined) return undefined;
     const { seal, sha256 } = found;
+    if (named !== undefined && sha256 !== named && sha256 !== this.#made.get(id)) {
+      throw new Fault("data-corrupt", `read seal of ${id}: its sha-256 is ${sha256}, the route table names ${named}`);
+    }
     return {
       snapshot: id,
       sha256,

@@ -301,6 +301,8 @@ describe("readers that never read", () => {
     const under = client.makeServerStreamRequest(`/${SERVICE}/Rows`, bytes, bytes, Buffer.alloc(0));
     under.on("error", () => undefined);
     under.pause();
+    // Without one read the library takes everything off the wire and keeps it: then nothing stalls.
+    under.read(0);
     await stopped();
     client.close();
   });
@@ -326,6 +328,29 @@ describe("queries under way", () => {
     expect(problem(cancelled)).toEqual([499, "cancelled"]);
     expect([cancelled.json.queryId, cancelled.headers.get("x-skynetes-query-id")]).toEqual(["mine-1", "mine-1"]);
     expect(problem(await mesh.get("/v1/queries/mine-1", { method: "DELETE" }))).toEqual([404, "unknown-query"]);
+  });
+
+  test("an answer set is cancelled by its own id, however long its members' names are", async () => {
+    await start();
+    for (const shard of mesh.allShards) shard.script = { delay: forEver };
+    const id = "s".repeat(63);
+    const names = ["a".repeat(64), `${"a".repeat(63)}b`];
+    const send = (headers: Record<string, string>) => {
+      const queries = Object.fromEntries(names.map((name) => [name, { call: `${SERVICE}/Echo` }]));
+      return mesh.post("/v1/snapshots/s2", { queries }, { headers });
+    };
+    const long = await send({ "x-skynetes-query-id": `${id}s` });
+    expect(problem(long)).toEqual([400, "invalid-request"]);
+    const under = send({ "x-skynetes-query-id": id });
+    await mesh.until(() => mesh.shard(0).calls.length === 2, "both queries are under way");
+    const { queries } = (await mesh.get("/v1/queries")).json;
+    expect(queries.map((query: { id: string }) => query.id)).toEqual(names.map((name) => `${id}.${name}`));
+    expect((await mesh.get(`/v1/queries/${id}`, { method: "DELETE" })).status).toBe(204);
+    const { answers } = (await under).json;
+    for (const name of names) {
+      expect(answers[name].error).toMatchObject({ status: 499, queryId: `${id}.${name}` });
+    }
+    expect((await mesh.get(`/v1/queries/${id}`, { method: "DELETE" })).status).toBe(404);
   });
 
   test("more queries than the limit are refused with retry advice, and the others are answered", async () => {

@@ -14,6 +14,9 @@ export interface AnswerSetJson {
   readonly snapshot: { readonly id: string };
 }
 
+/** With a member's name behind it (at most 64, and a dot) it is still an id of a query. */
+const SET_ID_MAX = 63;
+
 type Wishes = Pick<QueryIntent, "quality" | "timeoutMs" | "queryId" | "atLeast" | "traceparent" | "signal">;
 
 interface NamedCall {
@@ -36,18 +39,23 @@ export async function answerSet(
   body: Json,
   wishes: Wishes,
 ): Promise<AnswerSetJson> {
+  const { queryId: setId } = wishes;
+  if (setId !== undefined && setId.length > SET_ID_MAX) {
+    throw new Fault("invalid-request", `read query id: an answer set's has at most ${SET_ID_MAX} characters`);
+  }
   const calls = readCalls(body, gateway.limits.answerSetMax);
   const state = gateway.pinState(wishes.atLeast);
   const services = calls.map((call) => call.service);
   const id = commonSnapshot(state, snapshot, services);
   const answerOne = async (call: NamedCall): Promise<AnswerJson | { error: Problem }> => {
-    // One id names the set; its members need ids of their own to be listed and cancelled.
-    const queryId = wishes.queryId === undefined ? undefined : `${wishes.queryId}.${call.name}`.slice(0, 128);
+    // One id names the set and cancels it; its members need ids of their own to be listed and cancelled.
+    const queryId = setId === undefined ? undefined : `${setId}.${call.name}`;
     try {
       const prepared = gateway.prepare(
         {
           ...wishes,
           queryId,
+          setId,
           target: { snapshot: id, service: call.service, version: call.version, method: call.method },
           body: { kind: "json", value: call.request, pointer: jsonPointer(["queries", call.name, "request"]) },
         },

@@ -43,6 +43,7 @@ export class OpenQuery {
     this.#floor = quality.kind === "partial" ? Math.max(quality.min, serverFloor) : 1;
     this.entry = {
       id: query.id,
+      setId: query.intent.setId,
       resolved: query.resolved,
       startedAtMs: clock.now(),
       deadline: query.deadline,

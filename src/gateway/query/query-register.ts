@@ -9,6 +9,8 @@ import type { ResolvedQuery } from "../resolve/resolve-query.ts";
 /** A query under way. Whoever began it ends it, in every case. */
 export interface QueryEntry {
   readonly id: string;
+  /** Of the answer set that it belongs to. */
+  readonly setId: string | undefined;
   readonly resolved: ResolvedQuery;
   readonly startedAtMs: number;
   /** In monotonic time. */
@@ -65,11 +67,13 @@ export class QueryRegister {
     );
   }
 
-  /** Fault `unknown-query`. */
+  /** One query, or all that are under way of the answer set of that id. Fault `unknown-query`. */
   cancel(id: string): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) throw new Fault("unknown-query", `cancel query "${id.slice(0, 128)}": not under way here`);
-    entry.stop(new Fault("cancelled", `query "${id}" was cancelled on request`));
+    const meant = [...this.#entries.values()].filter((entry) => entry.id === id || entry.setId === id);
+    if (meant.length === 0) {
+      throw new Fault("unknown-query", `cancel query "${id.slice(0, 128)}": not under way here`);
+    }
+    for (const entry of meant) entry.stop(new Fault("cancelled", `query "${entry.id}" was cancelled on request`));
   }
 
   stopAll(reason: Fault): void {

@@ -20,6 +20,8 @@ export interface QueryIntent {
   readonly timeoutMs?: number | undefined;
   /** Chosen by the client, else by the gateway. */
   readonly queryId?: string | undefined;
+  /** Of the answer set that the query belongs to, where its client named one. */
+  readonly setId?: string | undefined;
   /** Least epoch of the table that may answer. */
   readonly atLeast?: bigint | undefined;
   /** W3C trace context of the caller, well-formed. */

@@ -30,6 +30,8 @@ export interface ShardScript {
   rows?: readonly bigint[];
   /** In every row. */
   note?: string;
+  /** Told how many rows of a stream its own buffers have let through. */
+  sent?: (rows: number) => void;
   /** Breaks the stream after so many rows. */
   breakAfter?: number;
 }
@@ -140,6 +142,7 @@ export class ScriptedShard {
       const row = toBinary(method.output, probeMessage(this.#desc, "Row", { value, note: this.script.note ?? "" }));
       if (!call.write(Buffer.from(row))) await new Promise((resolve) => call.once("drain", resolve));
       if (call.cancelled) return;
+      this.script.sent?.(i + 1);
     }
     call.end();
   }

@@ -103,6 +103,9 @@ export class GrpcShardTransport implements ShardTransport {
           metadataOf(call),
           this.#callOptions(call),
         );
+        // Until it is asked to read, grpc-js takes everything off the wire and keeps it: a shard that vouched early would
+        // be held in memory whole while others have not. Asked once, it keeps a few messages and then holds the shard back.
+        under.read(0);
         const cancel = () => under.cancel();
         signal.addEventListener("abort", cancel, { once: true });
         const asFault = (error: unknown) => {

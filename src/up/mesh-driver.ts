@@ -13,7 +13,7 @@ import { planMesh } from "../lifecycle/plan-mesh.ts";
 import { sleep } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { step } from "../telemetry/step-channel.ts";
-import { neededServices } from "./child/child-specs.ts";
+import { neededServices } from "./child/needed-services.ts";
 import { type ActionFailure, ActionRunner } from "./drive/action-runner.ts";
 import { BindTurns } from "./drive/bind-turns.ts";
 import { type ActionParts, executeAction } from "./drive/execute-action.ts";
@@ -37,6 +37,7 @@ export class MeshDriver {
   readonly #runner: ActionRunner;
   readonly #stop = new AbortController();
   #wake = new AbortController();
+  #observed: ObservedMesh | undefined;
   #plan: MeshPlan | undefined;
   #phases = new Map<string, string>();
   #loop: Promise<void> = Promise.resolve();

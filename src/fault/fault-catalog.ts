@@ -50,6 +50,8 @@ export const CATALOG = {
   "method-not-allowed": { code: "UNIMPLEMENTED", http: 405, title: "Method not allowed", retryable: false },
   "unsupported-media-type": { code: "INVALID_ARGUMENT", http: 415, title: "Unsupported media type", retryable: false },
   "request-too-large": { code: "RESOURCE_EXHAUSTED", http: 413, title: "The request is too large", retryable: false },
+  "headers-too-large": { code: "RESOURCE_EXHAUSTED", http: 431, title: "The headers are too large", retryable: false },
+  "request-timeout": { code: "DEADLINE_EXCEEDED", http: 408, title: "The request came too slowly", retryable: true },
   "table-conflict": {
     code: "FAILED_PRECONDITION",
     http: 409,

@@ -4,6 +4,7 @@ import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { GatewayLimits } from "../gateway-config.ts";
 import { checkContentType } from "../receive/http/read-body.ts";
 import type { Problem } from "../reply/problem.ts";
+import { refuseUnreadable } from "./unreadable-request.ts";
 
 export type HttpServer = FastifyInstance;
 export type ProblemOf = (fault: Fault, queryId?: string) => Problem;
@@ -25,6 +26,7 @@ export function httpServer(limits: GatewayLimits, problemOf: ProblemOf): HttpSer
     keepAliveTimeout: 65_000,
     forceCloseConnections: "idle",
     logger: false,
+    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, problemOf),
     frameworkErrors: (error, _request, reply) => {
       void sendProblem(reply, problemOf(fastifyFault(error)));
     },

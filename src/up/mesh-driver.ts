@@ -101,10 +101,11 @@ export class MeshDriver {
   async #round(): Promise<boolean> {
     const { parts, onPlan } = this.#options;
     const { manifest, store, children } = parts;
-    const services = neededServices(manifest, store.state, store.published.table);
+    const services = neededServices(manifest, store.state, store.published.table, this.#observed);
     children.keepServices(services);
     const seals = await parts.seals.list(store.published.table);
     const observed = await observeMesh(parts, services, seals);
+    this.#observed = observed;
     if (this.#stop.signal.aborted) return true;
     const plan = planMesh(manifest, observed);
     this.#plan = plan;

@@ -21,10 +21,11 @@ import { ControlService } from "../wire/generated/skynetes/v1/control_pb.ts";
 import { addUnaryService } from "../wire/grpc-service.ts";
 import { Announcer } from "./announcer.ts";
 import { ChildAddressFile } from "./child/child-addresses.ts";
-import { neededServices, shardsOf } from "./child/child-specs.ts";
+import { shardsOf } from "./child/child-specs.ts";
 import { ControlClients } from "./child/control-clients.ts";
 import { checkPortFree } from "./child/free-ports.ts";
 import { MeshChildren } from "./child/mesh-children.ts";
+import { neededServices } from "./child/needed-services.ts";
 import { type ControlView, controlHandlers } from "./control/control-handlers.ts";
 import { ControlStore } from "./control/control-store.ts";
 import { dataDirectory } from "./control/data-directory.ts";
@@ -115,7 +116,7 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     opened.push(() => children.stop());
     children.startNodes();
     children.startGateway();
-    children.keepServices(neededServices(manifest, store.state, store.published.table));
+    children.keepServices(neededServices(manifest, store.state, store.published.table, undefined));
 
     const clients = new ControlClients();
     opened.push(() => clients.close());

@@ -1,10 +1,6 @@
-import { create } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { gatewaySpec, neededServices, nodeSpec, serviceSpec, shardsOf } from "../../src/up/child/child-specs.ts";
-import { emptyControlState } from "../../src/up/control/control-state.ts";
-import { takeManifest } from "../../src/up/control/wishes.ts";
-import { RouteTableSchema } from "../../src/wire/generated/skynetes/v1/table_pb.ts";
-import { DELAY, manifestFixture, snapshotFixture, V1, V2 } from "./mesh-fixture.ts";
+import { gatewaySpec, nodeSpec, serviceSpec } from "../../src/up/child/child-specs.ts";
+import { manifestFixture, snapshotFixture, V1 } from "./mesh-fixture.ts";
 
 const manifest = manifestFixture({}, [snapshotFixture("a", V1)]);
 const plan = {
@@ -16,23 +12,8 @@ const plan = {
   httpPort: 0,
   grpcPort: 50051,
 };
-const state = takeManifest(emptyControlState("flights", 4, 0), manifest, 0);
 
 describe("the processes of a mesh", () => {
-  test("a version that nothing binds has no process, one that the table still names has", () => {
-    const names = (table?: Parameters<typeof neededServices>[2]) =>
-      neededServices(manifest, state, table).map(({ node, version }) => `${node}/${version.name}`);
-    expect(names()).toEqual([`node-a/${V1}`, `node-b/${V1}`]);
-    const table = create(RouteTableSchema, { snapshots: [{ id: "old", bindings: [{ service: DELAY, version: V2 }] }] });
-    expect(names(table)).toEqual([`node-a/${V1}`, `node-b/${V1}`, `node-a/${V2}`, `node-b/${V2}`]);
-  });
-
-  test("a node without shards runs nothing", () => {
-    const one = manifestFixture({ placements: [["node-a"], ["node-a"], ["node-a"], ["node-a"]] }, manifest.snapshots);
-    expect(shardsOf(one, "node-b")).toEqual([]);
-    expect(neededServices(one, state, undefined).map(({ node }) => node)).toEqual(["node-a"]);
-  });
-
   test("a process starts on any port and comes back on its old one; ports that were asked for stay", () => {
     const port = (argv: readonly string[], flag: string) => argv[argv.indexOf(flag) + 1];
     expect(port(nodeSpec(plan, "node-a").argv(undefined), "--listen")).toBe("127.0.0.1:0");

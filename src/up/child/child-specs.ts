@@ -6,8 +6,6 @@ import { resolve } from "node:path";
 import type { Manifest, ServiceVersionSpec } from "../../manifest/manifest.ts";
 import { portOf, type ReadyAddresses } from "../../process/ready-line.ts";
 import type { ChildSpec } from "../../process/supervisor.ts";
-import type { RouteTable } from "../../wire/generated/skynetes/v1/table_pb.ts";
-import type { ControlState } from "../control/control-state.ts";
 
 export interface ChildPlan {
   readonly manifest: Manifest;
@@ -100,25 +98,6 @@ export function serviceSpec(plan: ChildPlan, node: string, version: ServiceVersi
 export interface ServiceProcess {
   readonly node: string;
   readonly version: ServiceVersionSpec;
-}
-
-/**
- * The service processes there must be: those that some living snapshot binds, or that the route table still names. A
- * version that nothing binds costs no memory.
- */
-export function neededServices(
-  manifest: Manifest,
-  state: ControlState,
-  table: RouteTable | undefined,
-): readonly ServiceProcess[] {
-  const versions = new Set<string>([
-    ...state.snapshots.flatMap((record) => record.bindings.map((binding) => binding.version)),
-    ...(table?.snapshots ?? []).flatMap((snapshot) => snapshot.bindings.map((binding) => binding.version)),
-  ]);
-  const nodes = manifest.mesh.nodes.filter((node) => shardsOf(manifest, node.name).length > 0);
-  return manifest.versions
-    .filter((version) => versions.has(version.name))
-    .flatMap((version) => nodes.map((node) => ({ node: node.name, version })));
 }
 
 export function shardsOf(manifest: Manifest, node: string): readonly number[] {

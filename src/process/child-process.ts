@@ -13,11 +13,20 @@ export interface ChildRun {
   readonly pid: number;
   /** The ready line's addresses; rejects when the child ends or the deadline passes before it is there. */
   readonly ready: Promise<ReadyAddresses>;
-  /** Why it ended. Never rejects. */
-  readonly ended: Promise<string>;
+  /** Never rejects. */
+  readonly ended: Promise<ChildEnd>;
   /** SIGTERM, then SIGKILL after the grace; resolves when the process has ended. */
   stop(graceMs: number): Promise<void>;
   kill(): void;
+}
+
+export interface ChildEnd {
+  /** Why it ended. */
+  readonly text: string;
+  /** Absent: it was killed, or never started. */
+  readonly code: number | undefined;
+  /** The last it wrote on stderr. */
+  readonly lastWords: string;
 }
 
 export interface ChildCommand {
@@ -36,9 +45,12 @@ export function runChild(command: ChildCommand, clock: Clock, log: LineLog): Chi
   });
   // A pipe to a child that has just died; its end is reported by `ended`.
   child.stdin.on("error", () => {});
-  createInterface({ input: child.stderr }).on("line", (line) => relayLine(log, line));
+  let lastWords = "";
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    lastWords = relayLine(log, line);
+  });
 
-  const ended = childEnded(child, clock);
+  const ended = childEnded(child, clock).then((end) => ({ ...end, lastWords }));
   const ready = childReady(child, command, clock, ended);
   // Whoever does not wait for readiness learns of the end by `ended`.
   ready.catch(() => {});
@@ -62,11 +74,11 @@ export function runChild(command: ChildCommand, clock: Clock, log: LineLog): Chi
 /** How long the last lines of a child that has ended are waited for: a process of its own may still hold the pipe. */
 const LAST_LINES_MS = 500;
 
-function childEnded(child: ChildProcess, clock: Clock): Promise<string> {
+function childEnded(child: ChildProcess, clock: Clock): Promise<Pick<ChildEnd, "text" | "code">> {
   return new Promise((resolve) => {
-    child.once("error", (error) => resolve(`could not be started: ${error.message}`));
+    child.once("error", (error) => resolve({ text: `could not be started: ${error.message}`, code: undefined }));
     child.once("exit", (code, signal) => {
-      const why = signal === null ? `exit code ${code}` : `killed by ${signal}`;
+      const why = { text: signal === null ? `exit code ${code}` : `killed by ${signal}`, code: code ?? undefined };
       const cancel = clock.after(LAST_LINES_MS, () => resolve(why));
       child.once("close", () => {
         cancel();
@@ -80,7 +92,7 @@ function childReady(
   child: ChildProcess,
   command: ChildCommand,
   clock: Clock,
-  ended: Promise<string>,
+  ended: Promise<ChildEnd>,
 ): Promise<ReadyAddresses> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => {
@@ -88,7 +100,7 @@ function childReady(
       reject(new Fault("not-ready", `start ${command.name}: ${why}`));
     };
     const cancel = clock.after(command.readyTimeoutMs, () => fail(`not ready after ${command.readyTimeoutMs} ms`));
-    void ended.then(fail);
+    void ended.then(({ text }) => fail(text));
     createInterface({ input: child.stdout! }).on("line", (line) => {
       const addresses = parseReady(line);
       if (addresses === undefined) return;

@@ -47,20 +47,21 @@ export function stderrLog(clock: Clock, part?: string): LineLog {
   });
 }
 
-/** Tells a child's line on: as it was meant when it is one of ours, as a plain message otherwise. */
-export function relayLine(log: LineLog, text: string): void {
+/** Tells a child's line on: as it was meant when it is one of ours, as a plain message otherwise. Returns the message. */
+export function relayLine(log: LineLog, text: string): string {
   if (text.startsWith("{")) {
     try {
       const { level, message, time: _time, part: _part, ...facts } = JSON.parse(text) as Record<string, unknown>;
       if ((level === "info" || level === "warn" || level === "error") && typeof message === "string") {
         log.line(level, message, facts as LogFacts);
-        return;
+        return message;
       }
     } catch {
       // Not one of ours after all.
     }
   }
   log.line("warn", text);
+  return text;
 }
 
 function jsonLine(line: Record<string, unknown>): string {

@@ -7,11 +7,15 @@
  *
  *   starting ──ready line──▶ ready ──death──▶ down ──backoff──▶ starting …
  *
+ * One that ends by saying that its configuration is wrong would end so again: it is tried rarely, and its state tells
+ * what it said, so that nobody waits for it.
+ *
  * Children end with their parent, however it ends: their stdin is a pipe that only the parent holds.
  */
 
 import { type ChildRun, runChild } from "./child-process.ts";
 import { type Clock, sleep } from "./clock.ts";
+import { EXIT_CODE } from "./exit-code.ts";
 import type { LineLog } from "./log-line.ts";
 import type { ReadyAddresses } from "./ready-line.ts";
 
@@ -30,7 +34,7 @@ export interface ChildSpec {
 export type ChildState =
   | { readonly kind: "starting" }
   | { readonly kind: "ready"; readonly pid: number; readonly addresses: ReadyAddresses }
-  | { readonly kind: "down"; readonly reason: string }
+  | { readonly kind: "down"; readonly reason: string; readonly isMisconfigured: boolean }
   | { readonly kind: "stopped" };
 
 export interface SupervisedChild {
@@ -52,10 +56,20 @@ export interface SupervisorOptions {
 
 const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 5_000;
+/** For a file that somebody mends meanwhile. */
+const MISCONFIGURED_PAUSE_MS = 60_000;
 /** A run that lasted this long was not a failed start. */
 const LASTED_MS = 10_000;
 /** After so many failed starts in a row the old addresses are given up. */
 const SAME_ADDRESS_TRIES = 3;
+
+interface RunEnd {
+  readonly text: string;
+  readonly lastWords: string;
+  readonly wasReady: boolean;
+  /** It never was ready, and said so itself. */
+  readonly isMisconfigured: boolean;
+}
 
 export function superviseChild(spec: ChildSpec, options: SupervisorOptions): SupervisedChild {
   const { clock, onChange } = options;
@@ -93,13 +107,15 @@ export function superviseChild(spec: ChildSpec, options: SupervisorOptions): Sup
       failedStarts = lasted || reason.wasReady ? 0 : failedStarts + 1;
       if (failedStarts >= SAME_ADDRESS_TRIES) last = undefined;
       backoffMs = lasted ? BACKOFF_MIN_MS : Math.min(backoffMs * 2, BACKOFF_MAX_MS);
-      log.line("warn", `ended: ${reason.text}; starting it again in ${backoffMs} ms`);
-      become({ kind: "down", reason: reason.text });
-      await sleep(clock, backoffMs, stopping.signal).catch(() => {});
+      const { isMisconfigured } = reason;
+      const pauseMs = isMisconfigured ? MISCONFIGURED_PAUSE_MS : backoffMs;
+      log.line(isMisconfigured ? "error" : "warn", `ended: ${reason.text}; starting it again in ${pauseMs} ms`);
+      become({ kind: "down", reason: isMisconfigured ? reason.lastWords : reason.text, isMisconfigured });
+      await sleep(clock, pauseMs, stopping.signal).catch(() => {});
     }
   }
 
-  async function oneRun(current: ChildRun): Promise<{ readonly text: string; readonly wasReady: boolean }> {
+  async function oneRun(current: ChildRun): Promise<RunEnd> {
     let wasReady = false;
     try {
       const addresses = await current.ready;
@@ -109,10 +125,16 @@ export function superviseChild(spec: ChildSpec, options: SupervisorOptions): Sup
     } catch (error) {
       // Not ready in time: a process that hangs in its start holds ports and files, so it goes before the next try.
       current.kill();
-      const text = await current.ended;
-      return { text: text.startsWith("exit") ? text : (error as Error).message, wasReady };
+      const end = await current.ended;
+      return {
+        text: end.code === undefined ? (error as Error).message : end.text,
+        lastWords: end.lastWords,
+        wasReady,
+        isMisconfigured: end.code === EXIT_CODE.configuration,
+      };
     }
-    return { text: await current.ended, wasReady };
+    const { text, lastWords } = await current.ended;
+    return { text, lastWords, wasReady, isMisconfigured: false };
   }
 
   const kept = keepRunning();

@@ -109,6 +109,16 @@ describe("supervisor", () => {
     expect(lines.join("")).toContain("not ready after 400 ms");
   });
 
+  test("a child that says that its configuration is wrong is not started again and again", async () => {
+    const child = supervise("misconfigured");
+    await vi.waitFor(() =>
+      expect(child.state()).toEqual({ kind: "down", reason: "no such table", isMisconfigured: true }),
+    );
+    expect(lines.join("")).toContain("exit code 78; starting it again in 60000 ms");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(starts()).toHaveLength(1);
+  });
+
   test("stop ends the child by SIGTERM and it is not started again", async () => {
     const child = supervise();
     const { pid } = await ready(child);

@@ -11,7 +11,10 @@ process.on("SIGTERM", () => {
   if (mode !== "stubborn") process.exit(0);
 });
 process.on("SIGINT", () => {});
-if (mode === "silent") setInterval(() => {}, 1000);
+if (mode === "misconfigured") {
+  process.stderr.write('{"level":"error","message":"no such table"}\n');
+  process.exit(78);
+} else if (mode === "silent") setInterval(() => {}, 1000);
 else {
   const server = createServer();
   server.on("error", (error) => {

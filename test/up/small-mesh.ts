@@ -38,7 +38,11 @@ export const template = (minutes: string) => ({ module: DELAY_MODULE, env: { DEL
 export const V1 = `delay-v1-${templateHash(template("1"))}`;
 export const V2 = `delay-v2-${templateHash(template("15"))}`;
 
-export function writeSmallMesh(directory: string, flights: readonly Flight[]): string {
+export function writeSmallMesh(
+  directory: string,
+  flights: readonly Flight[],
+  snapshots: readonly string[] = ["january", "all", "future"],
+): string {
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, "flights.csv"), csv(flights));
   writeFileSync(join(directory, "airports.csv"), "iata,name\nATL,Atlanta\nBGR,Bangor\nLAX,Los Angeles\n");
@@ -100,9 +104,11 @@ export function writeSmallMesh(directory: string, flights: readonly Flight[]): s
       ...header("ServiceVersion", name as string),
       spec: { service: "flights.v1.DelayService", template: template(minutes as string) },
     })),
-    { ...header("Snapshot", "january"), spec: { asOf: "2001-02-01T00:00:00Z", bindings: binding(V1) } },
-    { ...header("Snapshot", "all"), spec: { bindings: binding(V2) } },
-    { ...header("Snapshot", "future"), spec: { asOf: "2031-01-01T00:00:00Z", bindings: binding(V2) } },
+    ...[
+      { ...header("Snapshot", "january"), spec: { asOf: "2001-02-01T00:00:00Z", bindings: binding(V1) } },
+      { ...header("Snapshot", "all"), spec: { bindings: binding(V2) } },
+      { ...header("Snapshot", "future"), spec: { asOf: "2031-01-01T00:00:00Z", bindings: binding(V2) } },
+    ].filter(({ metadata }) => snapshots.includes(metadata.name)),
   ];
   const file = join(directory, "mesh.yaml");
   // JSON is YAML.

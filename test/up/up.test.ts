@@ -172,6 +172,40 @@ describe("the command line against it", () => {
     expect(await summarize("more")).toEqual(summary([...FLIGHTS, ...MORE], 15));
   });
 
+  test("a version that nothing else binds comes and goes, and no query fails meanwhile", async () => {
+    const alone = join(directory, "alone");
+    const one = writeSmallMesh(alone, FLIGHTS, ["all"]);
+    const into = join(alone, "data");
+    const other = await startUp(one, into);
+    try {
+      const statuses: number[] = [];
+      let isOver = false;
+      const asking = (async () => {
+        while (!isOver) {
+          const path = `${other.http}/v1/snapshots/all/${DELAY}/Summarize`;
+          const headers = { "content-type": "application/json" };
+          const { statusCode, body } = await request(path, { method: "POST", headers, body: "{}" });
+          await body.dump();
+          statuses.push(statusCode);
+        }
+      })();
+      for (const version of [V1, V2, V1]) {
+        const args = ["bind", "all", `${DELAY}=${version}`, "--wait", "60s", "--data-dir", into];
+        const moved = await skynetes("snapshot", ...args);
+        expect(moved.code, moved.stderr).toBe(0);
+        const services = () => childrenOf(other.pid).filter(({ command }) => command.includes("skynetes.ts service "));
+        await vi.waitFor(() => expect(services()).toHaveLength(2), { timeout: 20_000, interval: 100 });
+      }
+      isOver = true;
+      await asking;
+      expect(statuses.length).toBeGreaterThan(10);
+      expect(statuses.filter((status) => status !== 200)).toEqual([]);
+    } finally {
+      other.process.kill("SIGINT");
+      await other.exited;
+    }
+  });
+
   test("a pinned snapshot is listed as such", async () => {
     await snapshot("pin", "more");
     expect((await snapshot("list")).stdout).toMatch(/more +serving .* pinned/);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
@@ -23,25 +23,31 @@ export async function writeDurableFile(path: string, content: string | Uint8Arra
 
 /**
  * The same for a process's own small records, which have one writer. Synchronous on purpose: nothing else of the process
- * runs between the decision and its record. Makes the directory where it is missing.
+ * runs between the decision and its record. Makes the directory where it is missing. When it throws, what was there is
+ * there still.
  */
 export function writeDurableFileSync(path: string, text: string): void {
   const directory = dirname(path);
-  mkdirSync(directory, { recursive: true });
+  makeDurableDirectorySync(directory);
   const temporary = `${path}${TEMPORARY}`;
-  const file = openSync(temporary, "w");
   try {
-    writeSync(file, text);
+    writeAllSync(temporary, text);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectorySync(directory);
+}
+
+/** One `write` may take a part only, as on a disk that is nearly full; `writeFileSync` goes on until all is written. */
+function writeAllSync(path: string, text: string): void {
+  const file = openSync(path, "w");
+  try {
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);
-  }
-  renameSync(temporary, path);
-  const parent = openSync(directory, "r");
-  try {
-    fsyncSync(parent);
-  } finally {
-    closeSync(parent);
   }
 }
 
@@ -88,6 +94,22 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
+}
+
+function syncDirectorySync(path: string): void {
+  const directory = openSync(path, "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** As `makeDurableDirectory`. */
+export function makeDurableDirectorySync(path: string): void {
+  const first = mkdirSync(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectorySync(dirname(made));
 }
 
 /** Creates a directory and its parents, each durable when this returns. */

@@ -28,6 +28,8 @@ export interface ObservedMesh {
    * each plan before it looks again has none.
    */
   readonly underWay?: readonly Action[];
+  /** Ids of snapshots that were retired and forgotten: what is still found of them is left over, and nobody's. */
+  readonly retired?: readonly string[];
 }
 
 export interface ObservedNode {

@@ -73,7 +73,11 @@ function beyondKeep(facts: MeshFacts): readonly SnapshotRecord[] {
   return serving.slice(schedule.keep).filter((record) => !latest.has(record.id));
 }
 
-/** Data that nobody wished for is shown, not deleted: the wish may have been lost, not the need. */
+/**
+ * Data that nobody wished for is shown, not deleted: the wish may have been lost, not the need. Except replicas of a
+ * snapshot that was retired: a freeze may have ended after the node was asked. A seal stays even then, and what it
+ * seals: it is there only when it was another snapshot's, whose name the retired one had taken by mistake.
+ */
 function reportStrays(facts: MeshFacts, step: PlanStepBuilder): void {
   const strays = new Map<string, Set<string>>();
   const add = (snapshot: string, where: string) => {
@@ -85,7 +89,22 @@ function reportStrays(facts: MeshFacts, step: PlanStepBuilder): void {
     for (const shard of status.shards) for (const { snapshot } of shard.frozen) add(snapshot, name);
   }
   for (const snapshot of [...strays.keys()].sort()) {
+    const replicas = leftReplicas(facts, snapshot);
+    for (const node of replicas) step.do({ kind: "drop", snapshot, node });
+    if (replicas.length > 0) continue;
     const where = [...(strays.get(snapshot) ?? [])].sort().join(", ");
     step.wait(snapshot, `is in ${where}, and nobody wishes for it: create it again to adopt or retire it`);
   }
+}
+
+/** The nodes that hold something of a snapshot which was retired before, and which nobody uses. */
+function leftReplicas(facts: MeshFacts, snapshot: string): readonly string[] {
+  const { retired, seals, nodes, services, underWay } = facts.observed;
+  const isHeld = services.some((s) => s.status.kind === "up" && s.status.bound.some((b) => b.snapshot === snapshot));
+  const isBusy = underWay?.some((action) => "snapshot" in action && action.snapshot === snapshot) === true;
+  if (!retired?.includes(snapshot) || isHeld || isBusy || seals.some((seal) => seal.snapshot === snapshot)) return [];
+  return nodes.flatMap(({ name, status }) => {
+    const frozen = status.kind === "up" ? status.shards.flatMap((shard) => shard.frozen) : [];
+    return frozen.some((replica) => replica.snapshot === snapshot) ? [name] : [];
+  });
 }

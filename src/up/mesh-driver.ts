@@ -103,8 +103,10 @@ export class MeshDriver {
     const { manifest, store, children } = parts;
     const services = neededServices(manifest, store.state, store.published.table, this.#observed);
     children.keepServices(services);
+    // Before anything is looked at: what ends meanwhile may be in one part of what is seen and not yet in another.
+    const underWay = this.#runner.underWay();
     const seals = await parts.seals.list(store.published.table);
-    const observed = await observeMesh(parts, services, seals);
+    const observed = await observeMesh(parts, services, seals, underWay);
     this.#observed = observed;
     if (this.#stop.signal.aborted) return true;
     const plan = planMesh(manifest, observed);

@@ -56,6 +56,15 @@ describe("action runner", () => {
     expect(started).toEqual(["drop a", "drop a"]);
   });
 
+  test("it tells what is under way, until it has ended or failed", async () => {
+    const { runner, end, fail } = world();
+    runner.start([drop("a"), drop("b"), drop("c")]);
+    expect(runner.underWay()).toEqual([drop("a"), drop("b"), drop("c")]);
+    await end("drop b");
+    await fail("drop c", new Error("disk on fire"));
+    expect(runner.underWay()).toEqual([drop("a")]);
+  });
+
   test("bind and unbind of one tuple never run at the same time", async () => {
     const { runner, started, end } = world();
     runner.start([{ kind: "bind", ...tuple }]);

@@ -35,7 +35,7 @@ interface Failed extends ActionFailure {
 
 export class ActionRunner {
   readonly #options: RunnerOptions;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, { readonly action: Action; readonly ended: Promise<void> }>();
   readonly #failed = new Map<string, Failed>();
   readonly #stop = new AbortController();
 
@@ -51,12 +51,17 @@ export class ActionRunner {
       if (this.#stop.signal.aborted || this.#running.size >= ACTIONS_MAX) return;
       const target = actionTarget(action);
       if (this.#running.has(target) || (this.#failed.get(keyOf(action))?.notBefore ?? 0) > now) continue;
-      this.#running.set(target, this.#run(action, target));
+      this.#running.set(target, { action, ended: this.#run(action, target) });
     }
   }
 
   get busy(): boolean {
     return this.#running.size > 0;
+  }
+
+  /** What is being done now; the next call may tell less. */
+  underWay(): readonly Action[] {
+    return [...this.#running.values()].map(({ action }) => action);
   }
 
   /** What failed last, of the actions that are still wanted. */
@@ -66,7 +71,7 @@ export class ActionRunner {
 
   async stop(): Promise<void> {
     this.#stop.abort(new DOMException("the mesh stops", "AbortError"));
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
   async #run(action: Action, target: string): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import type { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { Action } from "../../lifecycle/action.ts";
 import type {
   ObservedGateway,
   ObservedMesh,
@@ -15,6 +16,7 @@ import type {
 import type { VerifiedTuple } from "../../lifecycle/verified-tuple.ts";
 import { type Cut, cutOf } from "../../mesh/cut.ts";
 import type { Clock } from "../../process/clock.ts";
+import type { ChildState } from "../../process/supervisor.ts";
 import type { DescribeResponse } from "../../wire/generated/skynetes/v1/binding_pb.ts";
 import type { Cut as CutMessage } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { GATEWAY, type ServiceProcess, serviceChildName } from "../child/child-specs.ts";
@@ -56,10 +58,12 @@ export class ObservationMemory {
   }
 }
 
+/** `underWay` was taken before `seals`, and both before anything else is asked. */
 export async function observeMesh(
   parts: ObserveParts,
   services: readonly ServiceProcess[],
   seals: readonly ObservedSeal[],
+  underWay: readonly Action[],
 ): Promise<ObservedMesh> {
   const [nodes, observedServices, gateway] = await Promise.all([
     Promise.all(parts.nodes.map((node) => observeNode(parts, node))),
@@ -80,12 +84,14 @@ export async function observeMesh(
     services: observedServices,
     seals,
     gateways: [gateway],
+    underWay,
+    retired: state.retired,
   };
 }
 
 async function observeNode(parts: ObserveParts, name: string): Promise<ObservedNode> {
   const child = parts.children.state(name);
-  if (child?.kind !== "ready") return { name, status: { kind: "down", reason: child?.kind ?? "not started" } };
+  if (child?.kind !== "ready") return { name, status: { kind: "down", reason: whyNotReady(child) } };
   try {
     const status = await parts.clients
       .node(child.addresses.address ?? "")
@@ -115,7 +121,7 @@ async function observeService(parts: ObserveParts, { node, version }: ServicePro
     status: { kind: "down", reason: why },
   });
   const child = parts.children.state(name);
-  if (child?.kind !== "ready") return down(child?.kind ?? "not started");
+  if (child?.kind !== "ready") return down(whyNotReady(child));
   const address = child.addresses.address ?? "";
   const client = parts.clients.service(address);
   const { memory } = parts;
@@ -188,6 +194,11 @@ export function cutOfMessage(message: CutMessage | undefined): Cut {
       position,
     })),
   );
+}
+
+function whyNotReady(child: ChildState | undefined): string {
+  if (child === undefined) return "not started";
+  return child.kind === "down" ? child.reason : child.kind;
 }
 
 function reason(error: unknown, name: string): string {

@@ -1,0 +1,95 @@
+import { describe, expect, test, vi } from "vitest";
+import type { ObservedMesh } from "../../src/lifecycle/observed-mesh.ts";
+import type { Manifest } from "../../src/manifest/manifest.ts";
+import { systemClock } from "../../src/process/clock.ts";
+import type { LineLog } from "../../src/process/log-line.ts";
+import { type ControlState, emptyControlState } from "../../src/up/control/control-state.ts";
+import { createSnapshot, retireSnapshot } from "../../src/up/control/wishes.ts";
+import type { ActionParts } from "../../src/up/drive/execute-action.ts";
+import { ObservationMemory } from "../../src/up/drive/observe-mesh.ts";
+import { MeshDriver } from "../../src/up/mesh-driver.ts";
+import { DELAY, manifestFixture, V1 } from "./mesh-fixture.ts";
+
+const NOBODY = { nodes: [], placements: [] };
+const TOPIC: Manifest["mesh"]["topics"][number] = {
+  name: "flights",
+  partitions: 1,
+  format: "JSON",
+  timestamps: "None",
+  seed: undefined,
+};
+
+/** A mesh without processes, whose log answers when it is told to, and whose archive stops at `gate` while it is listed. */
+function world() {
+  const manifest = manifestFixture({ ...NOBODY, topics: [TOPIC] });
+  const wish = { id: "a", asOfMs: undefined, bindings: [{ service: DELAY, version: V1 }], pinned: false };
+  let state: ControlState = createSnapshot(emptyControlState("flights", 0, 0), wish, manifest, 0).state;
+  const log = Promise.withResolvers<never>();
+  let gate: { readonly reached: () => void; readonly opened: Promise<void> } | undefined;
+  const seen: (ObservedMesh & { readonly planned: readonly string[] })[] = [];
+  const store = {
+    get state() {
+      return state;
+    },
+    published: { table: undefined, floors: [] },
+    update: (change: (before: ControlState) => ControlState) => {
+      state = change(state);
+    },
+  };
+  const quiet: LineLog = { line: () => {}, of: () => quiet };
+  const parts = {
+    manifest,
+    clock: systemClock,
+    store,
+    children: { keepServices: () => {}, state: () => undefined },
+    clients: {},
+    nodes: [],
+    memory: new ObservationMemory(),
+    log: { describeTopic: () => log.promise },
+    seals: {
+      list: async () => {
+        gate?.reached();
+        await gate?.opened;
+        return [];
+      },
+    },
+  };
+  const driver = new MeshDriver({
+    parts: parts as unknown as ActionParts,
+    report: quiet,
+    onPlan: ({ actions }, observed) => void seen.push({ ...observed, planned: actions.map(({ kind }) => kind) }),
+  });
+  return {
+    driver,
+    seen,
+    retire: () => store.update((before) => retireSnapshot(before, "a")),
+    /** Resolves when the next round waits there. */
+    holdArchiveUntil: (opened: Promise<void>) => new Promise<void>((reached) => (gate = { reached, opened })),
+    endCut: () => log.reject(new Error("the log is gone")),
+    records: () => state.snapshots.map(({ id }) => id),
+  };
+}
+
+describe("the driver's loop", () => {
+  test("tells the plan what still runs, also when it ends while the mesh is looked at", async () => {
+    const { driver, seen, retire, holdArchiveUntil, endCut, records } = world();
+    driver.start();
+    await vi.waitFor(() => expect(seen.at(-1)?.underWay).toMatchObject([{ kind: "cut", snapshot: "a" }]));
+
+    const archive = Promise.withResolvers<void>();
+    await holdArchiveUntil(archive.promise);
+    const before = seen.length;
+    retire();
+    endCut();
+    await new Promise(setImmediate);
+    archive.resolve();
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThan(before));
+    expect(seen[before]?.underWay).toMatchObject([{ kind: "cut", snapshot: "a" }]);
+    expect(seen[before]?.snapshots).toMatchObject([{ id: "a", retiring: true }]);
+    expect(seen[before]?.planned).not.toContain("forget");
+
+    // In a mesh where nothing runs any more, nothing is left to wait for.
+    await vi.waitFor(() => expect(records()).toEqual([]));
+    await driver.stop();
+  });
+});

@@ -296,6 +296,34 @@ describe("a table that changes under load", () => {
   });
 });
 
+test("a query pinned to an old table opens a removed address for itself only", async () => {
+  const replacement = await scriptedMesh({ unapplied: true });
+  try {
+    // The first try fails in the old table; before the second the table has moved the shard elsewhere.
+    let failFirst = () => {};
+    const swapped = new Promise<void>((resolve) => {
+      failFirst = resolve;
+    });
+    mesh.shard(0).script = {
+      before: (call) => (call === 1 ? swapped : Promise.resolve()),
+      stamp: (right, call) => (call === 1 ? { ...right, snapshot: "other" } : right),
+    };
+    const early = mesh.echo();
+    await mesh.until(() => mesh.shard(0).calls.length === 1, "the first try is under way");
+    await mesh.apply(
+      next((t) => {
+        for (const p of t.shards[0]!.placements) for (const e of p.endpoints) e.address = replacement.shard(0).address;
+      }),
+    );
+    failFirst();
+    expect((await early).status).toBe(200);
+    expect(mesh.shard(0).calls.length).toBe(2);
+    await mesh.until(() => mesh.shard(0).connections === 0, "the second try's connection is closed");
+  } finally {
+    await replacement.close();
+  }
+});
+
 describe("verification through the data path", () => {
   const verify = (table: RouteTable, tuples: { snapshot: string; version: string }[] = []) =>
     mesh.admin.verifyRoutes({ table, tuples }, { timeoutMs: 10_000 });

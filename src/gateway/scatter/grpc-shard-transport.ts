@@ -22,6 +22,9 @@ import type { ShardCall, ShardReply, ShardStream, ShardTransport } from "./shard
 const asIs = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const alsoAsIs = (bytes: Buffer) => bytes;
 
+/** Queries outlive their table by their deadline at most, so older removals matter no more. */
+const REMOVED_MAX = 1_000;
+
 interface Connection {
   readonly client: Client;
   inFlight: number;
@@ -33,6 +36,9 @@ export class GrpcShardTransport implements ShardTransport {
   readonly #clock: Clock;
   readonly #options: ChannelOptions;
   readonly #connections = new Map<string, Connection>();
+  #kept: ReadonlySet<string> = new Set();
+  /** Addresses that were kept once, newest last. Others are new: a table that names them is about to be applied. */
+  readonly #removed = new Set<string>();
 
   constructor(clock: Clock, partialBytesMax: number) {
     this.#clock = clock;
@@ -135,6 +141,13 @@ export class GrpcShardTransport implements ShardTransport {
   }
 
   keep(addresses: ReadonlySet<string>): void {
+    for (const address of this.#kept) if (!addresses.has(address)) this.#removed.add(address);
+    for (const address of addresses) this.#removed.delete(address);
+    for (const address of this.#removed) {
+      if (this.#removed.size <= REMOVED_MAX) break;
+      this.#removed.delete(address);
+    }
+    this.#kept = addresses;
     for (const [address, connection] of this.#connections) {
       connection.unwanted = !addresses.has(address);
       this.#closeWhenIdle(address, connection);
@@ -150,7 +163,8 @@ export class GrpcShardTransport implements ShardTransport {
     let connection = this.#connections.get(address);
     if (connection === undefined) {
       const client = new Client(address, credentials.createInsecure(), this.#options);
-      connection = { client, inFlight: 0, unwanted: false };
+      // A query may be pinned to a table that still had the address: its connection ends with it.
+      connection = { client, inFlight: 0, unwanted: this.#removed.has(address) };
       this.#connections.set(address, connection);
     }
     connection.inFlight++;

@@ -15,6 +15,9 @@ import { compileTop } from "./compile-top.ts";
 import type { MethodPlan, RequestRoles, ResponseMerge } from "./method-plan.ts";
 import { ServiceErrors } from "./service-errors.ts";
 
+/** Health, reflection and the mesh's own services stand beside the author's, at the same ports. */
+const RESERVED = /^(grpc|skynetes)\./;
+
 /** Faults: `invalid-service` listing every error of the method. */
 export function compileMethod(method: DescMethod): MethodPlan {
   const errors = new ServiceErrors();
@@ -26,6 +29,9 @@ export function compileMethod(method: DescMethod): MethodPlan {
 /** Plans by method name. Faults: `invalid-service` listing every error of every method. */
 export function compileService(service: DescService): ReadonlyMap<string, MethodPlan> {
   const errors = new ServiceErrors();
+  if (RESERVED.test(service.typeName)) {
+    errors.add(service.typeName, "packages grpc and skynetes are served by the mesh itself");
+  }
   const plans = new Map<string, MethodPlan>();
   for (const method of service.methods) {
     const plan = planOf(method, errors);

@@ -7,6 +7,7 @@ import { Fault } from "../../src/fault/fault.ts";
 import { compileMethod, compileService } from "../../src/merge-plan/compile-method.ts";
 import { describePlan } from "../../src/merge-plan/describe-plan.ts";
 import { planDigest } from "../../src/merge-plan/plan-digest.ts";
+import { GatewayService } from "../../src/wire/generated/skynetes/v1/gateway_pb.ts";
 import { FilterOperator, Role } from "../../src/wire/generated/skynetes/v1/merge_pb.ts";
 import { type FieldSource, type MethodSource, methodsOf, rule, type ServiceSource } from "./annotated-service.ts";
 
@@ -364,6 +365,12 @@ describe("a service that cannot be merged without a guess is refused", () => {
     const fault = faultOf(() => compileMethod(method!));
     expect(fault.id).toBe("invalid-service");
     expect(fault.detail.errors!.length).toBeGreaterThan(0);
+  });
+
+  test("a service under a name of the mesh's own services does not load: it would take their place", () => {
+    expect(() => compileService(GatewayService)).toThrow(
+      /skynetes\.v1\.GatewayService: packages grpc and skynetes are served by the mesh itself/,
+    );
   });
 
   test("all errors of all methods come at once, a shared one once", () => {

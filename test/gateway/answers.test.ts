@@ -220,6 +220,12 @@ describe("answer sets", () => {
     expect(reply.json.answers.unknown.error.type).toContain("unknown-service");
   });
 
+  test("a set of services that are all unknown says so, and not that the snapshot is", async () => {
+    const reply = await mesh.post("/v1/snapshots/latest", { queries: { a: { call: "probe.v1.Other/Echo" } } });
+    expect([reply.status, reply.json.type]).toEqual([404, "https://skynetes.io/problems/unknown-service"]);
+    expect(reply.json.detail).toContain(SERVICE);
+  });
+
   test("too many queries, unknown members and bad names are refused whole", async () => {
     const many = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`q${i}`, { call: `${SERVICE}/Echo` }]));
     for (const body of [

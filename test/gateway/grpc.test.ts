@@ -301,6 +301,9 @@ describe("GatewayService", () => {
       });
       const explained = await gateway.explain({ snapshot: "latest", service: SERVICE, method: "Echo" }, options);
       expect(explained.text).toContain("shards asked: 0, 1, 2, 3");
+      const later = { ...options, metadata: metadataOf({ "x-skynetes-at-least": "99" }) };
+      const behind = gateway.explain({ snapshot: "latest", service: SERVICE, method: "Echo" }, later);
+      await expect(behind).rejects.toMatchObject({ id: "table-behind" });
       expect(mesh.shard(0).calls.length).toBe(0);
       for (const shard of mesh.allShards) shard.script = { delay: () => new Promise(() => undefined) };
       const under = echo({}, { "x-skynetes-query-id": "q7" });

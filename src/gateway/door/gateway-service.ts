@@ -1,4 +1,4 @@
-import type { Server } from "@grpc/grpc-js";
+import type { Metadata, Server } from "@grpc/grpc-js";
 import { AT_LEAST_HEADER } from "../../mesh/route-headers.ts";
 import { GatewayService } from "../../wire/generated/skynetes/v1/gateway_pb.ts";
 import { addUnaryService } from "../../wire/grpc-service.ts";
@@ -9,16 +9,17 @@ import { describeMesh, describeSnapshot, listSnapshots } from "../resolve/descri
 
 /** The same facts as the HTTP lists, for gRPC clients. */
 export function addGatewayService(server: Server, gateway: Gateway): void {
-  const state = (metadata: { get(name: string): (string | Buffer)[] }) =>
-    gateway.pinState(parseAtLeast(metadata.get(AT_LEAST_HEADER)[0]?.toString()));
+  const atLeastOf = (metadata: Metadata) => parseAtLeast(metadata.get(AT_LEAST_HEADER)[0]?.toString());
+  const state = (metadata: Metadata) => gateway.pinState(atLeastOf(metadata));
   addUnaryService(server, GatewayService, {
     describeMesh: (_request, { metadata }) => describeMesh(state(metadata)),
     listSnapshots: (_request, { metadata }) => listSnapshots(state(metadata)),
     describeSnapshot: ({ snapshot }, { metadata }) => describeSnapshot(state(metadata), snapshot),
-    explain: (request, { signal }) => {
+    explain: (request, { signal, metadata }) => {
       const target = { snapshot: request.snapshot, ...parseServiceName(request.service), method: request.method };
       const body = { kind: "binary" as const, bytes: request.request };
-      const explanation = gateway.explain(gateway.prepare({ target, body, quality: STRICT, signal }));
+      const intent = { target, body, quality: STRICT, atLeast: atLeastOf(metadata), signal };
+      const explanation = gateway.explain(gateway.prepare(intent));
       return { text: explanation.text, json: JSON.stringify(explanation) };
     },
     listQueries: () => ({ queries: gateway.register.list() }),

@@ -66,6 +66,10 @@ export function namedSnapshot(state: RoutingState, id: string): SnapshotState {
 export function commonSnapshot(state: RoutingState, id: string, services: readonly string[]): string {
   if (id !== LATEST) return namedSnapshot(state, id).id;
   const known = services.filter((service) => state.surface.has(service));
+  if (known.length === 0) {
+    const there = listed(state.surface.keys());
+    throw new Fault("unknown-service", `resolve ${listed(services)}: no such service; there are ${there}`);
+  }
   const candidates = known
     .map((service) => state.latest.get(service))
     .filter((latest) => latest !== undefined)

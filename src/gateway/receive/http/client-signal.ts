@@ -7,8 +7,11 @@ import { Fault } from "../../../fault/fault.ts";
  */
 export function clientSignal(response: ServerResponse): AbortSignal {
   const gone = new AbortController();
-  response.once("close", () => {
+  const closed = () => {
     if (!response.writableFinished) gone.abort(new Fault("cancelled", "the client went away"));
-  });
+  };
+  // It may have gone while its request was read; `close` does not come a second time.
+  if (response.destroyed) closed();
+  else response.once("close", closed);
   return gone.signal;
 }

@@ -78,11 +78,16 @@ export class TopSearch<P> {
     return [...this.#active].map((shard) => ({ kind: "first", shard, limit }));
   }
 
-  /** A group that the shard sent. The same part may come twice, in its first groups and by key. */
-  learn(shard: number, identity: Identity, key: unknown, part: P): void {
+  /**
+   * A group that the shard sent. The same part may come twice, in its first groups and by key; returns whether it is
+   * new.
+   */
+  learn(shard: number, identity: Identity, key: unknown, part: P): boolean {
     const known = this.#groups.get(identity);
+    const isNew = known?.parts.get(shard) === undefined;
     if (known !== undefined) known.parts.set(shard, part);
     else this.#groups.set(identity, { identity, key, parts: new Map([[shard, part]]) });
+    return isNew;
   }
 
   /** The shard has sent its first groups. */

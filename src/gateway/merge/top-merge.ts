@@ -191,9 +191,9 @@ export class TopMerge implements MergeExecution {
       if (sent.has(identity)) throw badPartial(shard, `group ${String(identity)} is there twice`);
       sent.add(identity);
       if (asked?.has(identity) === false) throw badPartial(shard, `group ${String(identity)} was not asked for`);
-      this.#budget.hold(group);
       if (this.#rank.isAbsent(group)) search.giveUpBounds();
-      search.learn(shard, identity, this.#readKey(group), group);
+      // A part that was sent before takes the former one's place.
+      if (search.learn(shard, identity, this.#readKey(group), group)) this.#budget.hold(group);
       if (sent.size % SLICE === 0) yield;
     }
     if (purpose.kind === "keys") search.learnKeys(shard, purpose.groups);
@@ -209,18 +209,18 @@ export class TopMerge implements MergeExecution {
   *#addToAll(groups: Iterable<Message>, shard: number): Slices<void> {
     let visited = 0;
     for (const group of groups) {
-      this.#addOneToAll(group, shard);
+      this.#addOneToAll(group, shard, "new");
       if (++visited % SLICE === 0) yield;
     }
   }
 
-  #addOneToAll(group: Message, shard: number): void {
+  #addOneToAll(group: Message, shard: number, memory: "new" | "held already"): void {
     const all = this.#all!;
     const identity = this.#identityOf(group);
     const known = all.get(identity);
     if (known !== undefined) this.#element.add(known, group, shard);
     else {
-      this.#budget.hold(group);
+      if (memory === "new") this.#budget.hold(group);
       all.set(identity, this.#element.add(this.#element.empty(), group, shard));
     }
   }
@@ -229,7 +229,7 @@ export class TopMerge implements MergeExecution {
     this.#all = new Map();
     let visited = 0;
     for (const { shard, part } of search.exhausted()) {
-      this.#addOneToAll(part, shard);
+      this.#addOneToAll(part, shard, "held already");
       if (++visited % SLICE === 0) yield;
     }
     return this.#askAll([...this.#active].filter((shard) => !search.isExhausted(shard)));

@@ -10,6 +10,7 @@ import {
   TopDestinationsRequestSchema,
   TopDestinationsResponseSchema,
 } from "../../../examples/flights/generated/flights/v1/delay_pb.ts";
+import { heldBytes } from "../../../src/gateway/merge/held-bytes.ts";
 import { startMerge } from "../../../src/gateway/merge/start-merge.ts";
 import type { ShardRequest } from "../../../src/gateway/plan/shard-request.ts";
 import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
@@ -285,6 +286,59 @@ describe("top groups", () => {
     for (const request of round) merge.accept(partial(request, top([...many(request.shard * 60), ["Z", 4]])));
     expect(merge.next()).toEqual([]);
     expect(merge.finish()).toMatchObject({ destinations: [{ destination: "G60", flights: 10n }] });
+  });
+
+  describe("memory is counted once for what is held once", () => {
+    const bytesOf = (...parts: readonly (readonly Group[])[]) =>
+      parts
+        .flatMap((groups) => (top(groups) as unknown as { destinations: Message[] }).destinations)
+        .reduce((bytes, group) => bytes + heldBytes(group), 0);
+    const topWithin = (groupBytesMax: number) => {
+      const request = create(TopDestinationsRequestSchema, { order: Order.FLIGHTS, limit: 1 });
+      return startMerge(TOP, request, [0, 1], { groupBytesMax });
+    };
+
+    test("groups that a shard sends again, deeper, take the place of the first", () => {
+      const shallow: Group[][] = [
+        [
+          ["M", 10],
+          ["N", 5],
+        ],
+        [
+          ["O", 10],
+          ["Q", 5],
+        ],
+      ];
+      const deep = shallow.map((groups, shard) => [...groups, [`P${shard}`, 1] as Group]);
+      const merge = topWithin(bytesOf(...deep));
+      for (const request of merge.begin()) {
+        merge.accept(partial(request, top(shallow[request.shard]!), bounds(5, 5)));
+      }
+      const deeper = merge.next().filter((request) => asked(request).only.length === 0);
+      expect(deeper.length).toBeGreaterThan(0);
+      for (const request of deeper) {
+        const exhausted = { ...bounds(1, 1, 3n), exhausted: true };
+        merge.accept(partial(request, top(deep[request.shard]!), exhausted));
+      }
+    });
+
+    test("groups that are there when all must travel are not counted again", () => {
+      const few: Group[] = [
+        ["A", 9],
+        ["B", 8],
+        ["C", 7],
+      ];
+      const many = Array.from({ length: 65 }, (_, index): Group => [`G${index}`, 5]);
+      const all: Group[] = [...many, ["Z", 4]];
+      const merge = topWithin(bytesOf(few, many, all));
+      const [a, b] = merge.begin();
+      merge.accept(partial(a!, top(few)));
+      merge.accept(partial(b!, top(many)));
+      const [rest] = merge.next();
+      merge.accept(partial(rest!, top(all)));
+      expect(merge.next()).toEqual([]);
+      expect(merge.finish()).toMatchObject({ destinations: [{ destination: "A", flights: 9n }] });
+    });
   });
 
   test("a client's own key filter is answered in one round", () => {

@@ -10,7 +10,8 @@ import { BOUND_FILE } from "./log-paths.ts";
  *
  * The writer syncs the segments first and writes the bound after, so what a reader finds below the bound stays there
  * whatever fails. The file is written in place, so a reader may meet it half written; the CRC tells, and it looks again.
- * It is not synced: after a power cut it may be too low, which is safe, since the next writer finds the true end.
+ * It is synced before a flush returns. A power cut before that leaves one that is too low; the next writer finds the true
+ * end.
  *
  * It also tells a torn tail from damage. Bytes above the bound were never acknowledged to anyone and may be cut off;
  * bytes below it may have been read and applied, so when they are missing the log is damaged.

@@ -159,7 +159,7 @@ class FileLogWriter implements EmbeddedLogWriter {
       for (const partition of dirty) await partition.writeOut();
       await Promise.all(dirty.map((partition) => partition.sync()));
       await this.#parts.lock.stillHeld();
-      for (const partition of dirty) await partition.publish();
+      await Promise.all(dirty.map((partition) => partition.publish()));
     });
   }
 

@@ -98,13 +98,23 @@ export class PartitionWriter {
     this.#needsSync = false;
   }
 
-  /** Only after `sync`: readers take what lies below the bound for durable. */
+  /**
+   * Only after `sync`: readers take what lies below the bound for durable. The bound is durable too when this returns: one
+   * that went back in a power cut would hide records that were acknowledged, and cuts are fixed by it.
+   */
   async publish(): Promise<void> {
     if (this.#publishedOffset === this.#writtenOffset) return;
-    this.#boundFile ??= await open(join(this.#path, BOUND_FILE), constants.O_RDWR | constants.O_CREAT, 0o644);
+    this.#boundFile ??= await this.#openBound();
     const bound = this.#writtenOffset;
     await writeFully(this.#boundFile, encodeBound({ start: this.#start, bound }), 0);
+    await this.#boundFile.datasync();
     this.#publishedOffset = bound;
+  }
+
+  async #openBound(): Promise<FileHandle> {
+    const file = await open(join(this.#path, BOUND_FILE), constants.O_RDWR | constants.O_CREAT, 0o644);
+    await syncDirectory(this.#path);
+    return file;
   }
 
   async close(): Promise<void> {

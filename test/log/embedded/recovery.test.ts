@@ -1,7 +1,19 @@
-import { cp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import {
+  cp,
+  type FileHandle,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { basename, join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, type MockInstance, onTestFinished, vi } from "vitest";
 import { openEmbeddedLog } from "../../../src/log/embedded/embedded-log.ts";
 import { openEmbeddedLogWriter } from "../../../src/log/embedded/embedded-log-writer.ts";
 import { readBatchHeader } from "../../../src/log/embedded/record-batch.ts";
@@ -231,4 +243,35 @@ async function textsOf({ directory, topic }: { directory: string; topic: Paramet
   } finally {
     await log.close();
   }
+}
+
+it("a flush returns when the bound that it wrote is on the disk", async () => {
+  const directory = await makeDirectory();
+  const writer = await openEmbeddedLogWriter(directory);
+  await writer.createTopic("t", 1);
+  const done = await calledOnFiles(directory);
+  await writer.append("t", 0, [record(0)]);
+  await writer.flush();
+  const onPartition = done.filter((call) => /(bound|\.log)$/.test(call));
+  expect(onPartition).toEqual([`write ${FIRST_SEGMENT}`, `datasync ${FIRST_SEGMENT}`, "write bound", "datasync bound"]);
+  await writer.close();
+});
+
+/** What is done to open files from now on, in order: `write bound`. */
+async function calledOnFiles(directory: string): Promise<string[]> {
+  const any = await open(directory, "r");
+  const prototype = Object.getPrototypeOf(any) as FileHandle;
+  await any.close();
+  const done: string[] = [];
+  for (const method of ["write", "datasync"] as const) {
+    const original = prototype[method] as (...given: unknown[]) => Promise<unknown>;
+    const spy = vi.spyOn(prototype, method) as unknown as MockInstance<(...given: unknown[]) => Promise<unknown>>;
+    spy.mockImplementation(async function (this: FileHandle, ...given: unknown[]) {
+      const result = await original.apply(this, given);
+      done.push(`${method} ${basename(await readlink(`/proc/self/fd/${this.fd}`))}`);
+      return result;
+    });
+    onTestFinished(() => spy.mockRestore());
+  }
+  return done;
 }

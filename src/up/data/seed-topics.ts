@@ -1,10 +1,10 @@
 /**
- * Before a mesh has data: creates the manifest's topics and loads the seeds of those that are not complete. A load that
+ * Before a mesh has data: checks its log, creates the manifest's topics and loads the seeds of those that are not complete. A load that
  * was cut short goes on where the log ends; the mark of completion is written after the log is durable.
  */
 
 import { Fault } from "../../fault/fault.ts";
-import { openEmbeddedLogWriter } from "../../log/embedded/embedded-log-writer.ts";
+import { type EmbeddedLogWriter, openEmbeddedLogWriter } from "../../log/embedded/embedded-log-writer.ts";
 import type { Log } from "../../log/log.ts";
 import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../../manifest/manifest.ts";
 import { seedPath } from "../../manifest/seed-path.ts";
@@ -27,8 +27,12 @@ export function unseededTopics(manifest: Manifest, store: ControlStore): readonl
   return manifest.mesh.topics.filter((topic) => topic.seed !== undefined && !store.state.seeded.includes(topic.name));
 }
 
-/** Makes sure that every topic is there, so that nodes can read them while they fill. */
-export async function createTopics({ manifest, log, logDirectory }: SeedParts): Promise<void> {
+/**
+ * Before any node reads: checks the log and brings it to its true end, and makes sure that every topic is there, so that
+ * nodes can read them while they fill. After a power cut, or when its writer was killed, the log may say that it ends
+ * before records that nodes hold; they would stop, and a cut would lack them.
+ */
+export async function createTopics({ manifest, log, logDirectory, report }: SeedParts): Promise<void> {
   const missing: MeshTopic[] = [];
   for (const topic of manifest.mesh.topics) {
     try {
@@ -43,13 +47,33 @@ export async function createTopics({ manifest, log, logDirectory }: SeedParts): 
       missing.push(topic);
     }
   }
-  // Opening the log for writing checks every byte of it, so it is done only when there is something to write.
-  if (missing.length === 0) return;
-  const writer = await openEmbeddedLogWriter(logDirectory);
+  const writer = await openedLog(logDirectory, report, missing.length > 0);
+  if (writer === undefined) return;
   try {
     for (const topic of missing) await writer.createTopic(topic.name, topic.partitions);
   } finally {
     await writer.close();
+  }
+}
+
+/**
+ * Opening a log for writing is what recovers it. `undefined` when nothing is to be written and it cannot be opened: whoever
+ * writes now has recovered it, and a damaged one keeps nobody from what is frozen already.
+ */
+async function openedLog(
+  directory: string,
+  report: LineLog,
+  isNeeded: boolean,
+): Promise<EmbeddedLogWriter | undefined> {
+  try {
+    const writer = await openEmbeddedLogWriter(directory);
+    for (const repair of writer.repairs) report.line("warn", `log: cut off a torn tail: ${JSON.stringify(repair)}`);
+    return writer;
+  } catch (error) {
+    const id = error instanceof Fault ? error.id : undefined;
+    if (isNeeded || (id !== "store-locked" && id !== "log-corrupt")) throw error;
+    report.line(id === "store-locked" ? "info" : "error", `check the log: ${(error as Fault).message}`);
+    return undefined;
   }
 }
 
@@ -60,8 +84,6 @@ export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise
   const { produceFile } = await import("../../produce/produce-file.ts");
   const writer = await openEmbeddedLogWriter(parts.logDirectory);
   try {
-    for (const repair of writer.repairs)
-      parts.report.line("warn", `log: cut off a torn tail: ${JSON.stringify(repair)}`);
     for (const topic of topics) {
       const { seed } = topic as MeshTopic & { seed: SeedSpec };
       const load = produceFile({

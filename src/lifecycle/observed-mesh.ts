@@ -46,6 +46,8 @@ export interface ObservedShard {
   readonly position: Cut;
   readonly horizon: Cut;
   readonly frozen: readonly FrozenReplica[];
+  /** Records that could not be decoded, and so are in no answer. */
+  readonly rejected: bigint;
   /** Ingest has stopped for a reason that needs a person. */
   readonly alarm: string | undefined;
 }

@@ -8,6 +8,7 @@ import type { SnapshotRecord } from "./snapshot-record.ts";
 /** cut → freeze → seal: from a wish to a durable, named state of all shards. */
 export function planFreeze(facts: MeshFacts): PlanStep {
   const step = planStep();
+  tellAlarms(facts, step);
   for (const record of facts.observed.snapshots) {
     if (record.retiring) continue;
     const inArchive = facts.observed.seals.find((seal) => seal.snapshot === record.id);
@@ -28,6 +29,16 @@ export function planFreeze(facts: MeshFacts): PlanStep {
     if (inArchive === undefined && isWhole) sealShards(facts, record, step);
   }
   return step;
+}
+
+/** Also while no snapshot waits for the shard: the next one will. */
+function tellAlarms(facts: MeshFacts, step: PlanStepBuilder): void {
+  for (const { name, status } of facts.observed.nodes) {
+    if (status.kind !== "up") continue;
+    for (const { shard, alarm } of status.shards) {
+      if (alarm !== undefined) step.wait(undefined, `shard ${shard} on ${name}: ${alarm}`);
+    }
+  }
 }
 
 /** Says whether all shards are frozen wherever they will be soon. */

@@ -17,6 +17,7 @@ import { neededServices } from "./child/needed-services.ts";
 import { type ActionFailure, ActionRunner } from "./drive/action-runner.ts";
 import { BindTurns } from "./drive/bind-turns.ts";
 import { type ActionParts, executeAction } from "./drive/execute-action.ts";
+import { IngestNews } from "./drive/ingest-news.ts";
 import { observeMesh } from "./drive/observe-mesh.ts";
 
 export interface DriverOptions {
@@ -39,6 +40,7 @@ export class MeshDriver {
   #wake = new AbortController();
   #observed: ObservedMesh | undefined;
   #plan: MeshPlan | undefined;
+  readonly #ingest = new IngestNews();
   #phases = new Map<string, string>();
   #loop: Promise<void> = Promise.resolve();
 
@@ -113,6 +115,7 @@ export class MeshDriver {
     this.#plan = plan;
     this.#runner.start(plan.actions);
     this.#tellPhases(plan);
+    for (const news of this.#ingest.of(observed.nodes)) this.#options.report.line("warn", news);
     onPlan(plan, observed, this.#runner.failures());
     return plan.actions.length === 0 && !this.#runner.busy;
   }

@@ -159,7 +159,7 @@ export class ModelWorld {
           : [{ snapshot, stateDigest, manifestSha256: `${node.name}:${stateDigest}` }];
       });
       const position = shardCut(this.manifest.mesh, node.position, shard);
-      return [{ shard, position, horizon: [], frozen, alarm: undefined }];
+      return [{ shard, position, horizon: [], frozen, rejected: 0n, alarm: undefined }];
     });
   }
 

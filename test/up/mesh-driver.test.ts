@@ -20,7 +20,7 @@ const TOPIC: Manifest["mesh"]["topics"][number] = {
 };
 
 /** A mesh without processes, whose log answers when it is told to, and whose archive stops at `gate` while it is listed. */
-function world() {
+function world(shards: readonly { shard: number; alarm: string; rejected: bigint }[] = []) {
   const manifest = manifestFixture({ ...NOBODY, topics: [TOPIC] });
   const wish = { id: "a", asOfMs: undefined, bindings: [{ service: DELAY, version: V1 }], pinned: false };
   let state: ControlState = createSnapshot(emptyControlState("flights", 0, 0), wish, manifest, 0).state;
@@ -36,14 +36,19 @@ function world() {
       state = change(state);
     },
   };
-  const quiet: LineLog = { line: () => {}, of: () => quiet };
+  const lines: string[] = [];
+  const report: LineLog = { line: (level, message) => void lines.push(`${level}: ${message}`), of: () => report };
+  const node = { getNodeStatus: async () => ({ instance: "1", shards: shards.map((s) => ({ ...s, frozen: [] })) }) };
   const parts = {
     manifest,
     clock: systemClock,
     store,
-    children: { keepServices: () => {}, state: () => undefined },
-    clients: {},
-    nodes: [],
+    children: {
+      keepServices: () => {},
+      state: (name: string) => (name === "node-a" ? { kind: "ready", addresses: {} } : undefined),
+    },
+    clients: { node: () => node },
+    nodes: ["node-a"],
     memory: new ObservationMemory(),
     log: { describeTopic: () => log.promise },
     seals: {
@@ -56,12 +61,13 @@ function world() {
   };
   const driver = new MeshDriver({
     parts: parts as unknown as ActionParts,
-    report: quiet,
+    report,
     onPlan: ({ actions }, observed) => void seen.push({ ...observed, planned: actions.map(({ kind }) => kind) }),
   });
   return {
     driver,
     seen,
+    lines,
     retire: () => store.update((before) => retireSnapshot(before, "a")),
     /** Resolves when the next round waits there. */
     holdArchiveUntil: (opened: Promise<void>) => new Promise<void>((reached) => (gate = { reached, opened })),
@@ -90,6 +96,22 @@ describe("the driver's loop", () => {
 
     // In a mesh where nothing runs any more, nothing is left to wait for.
     await vi.waitFor(() => expect(records()).toEqual([]));
+    await driver.stop();
+  });
+
+  test("tells a person of a shard that cannot go on, once, and shows it in the plan", async () => {
+    const { driver, seen, lines, endCut } = world([{ shard: 3, alarm: "data-corrupt: flights/3@7", rejected: 2n }]);
+    driver.start();
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThanOrEqual(3), { timeout: 5_000 });
+    expect(lines.filter((line) => line.startsWith("warn: shard"))).toEqual([
+      "warn: shard 3 on node-a: data-corrupt: flights/3@7",
+      "warn: shard 3 on node-a: 2 records could not be decoded and are in no answer",
+    ]);
+    expect(driver.plan?.waiting).toContainEqual({
+      snapshot: undefined,
+      reason: "shard 3 on node-a: data-corrupt: flights/3@7",
+    });
+    endCut();
     await driver.stop();
   });
 });

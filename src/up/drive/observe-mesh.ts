@@ -14,7 +14,7 @@ import type {
   RefusedBind,
 } from "../../lifecycle/observed-mesh.ts";
 import type { VerifiedTuple } from "../../lifecycle/verified-tuple.ts";
-import { type Cut, cutOf } from "../../mesh/cut.ts";
+import { type Cut, cutOf, positionIn } from "../../mesh/cut.ts";
 import type { Clock } from "../../process/clock.ts";
 import type { ChildState } from "../../process/supervisor.ts";
 import type { DescribeResponse } from "../../wire/generated/skynetes/v1/binding_pb.ts";
@@ -48,6 +48,21 @@ export class ObservationMemory {
   readonly verified = new Map<string, readonly VerifiedTuple[]>();
   gatewayInstance: string | undefined;
   gatewaySeenAt: number | undefined;
+  /** The furthest that any node has said it holds, of each partition. */
+  committed: Cut = [];
+
+  /** Remembers what a node holds. */
+  holds(position: Cut): void {
+    const further = position.filter((p) => {
+      const known = positionIn(this.committed, p.topic, p.partition);
+      return known === undefined || known.topicId !== p.topicId || known.position < p.position;
+    });
+    if (further.length === 0) return;
+    this.committed = cutOf([
+      ...this.committed.filter((p) => positionIn(further, p.topic, p.partition) === undefined),
+      ...further,
+    ]);
+  }
 
   /** Forgets the instances that are gone. */
   keepOnly(instances: ReadonlySet<string>): void {
@@ -105,8 +120,10 @@ async function observeNode(parts: ObserveParts, name: string): Promise<ObservedN
         stateDigest,
         manifestSha256,
       })),
+      rejected: shard.rejected,
       alarm: shard.alarm === "" ? undefined : shard.alarm,
     }));
+    for (const { position } of shards) parts.memory.holds(position);
     return { name, status: { kind: "up", instance: status.instance, shards } };
   } catch (error) {
     return { name, status: { kind: "down", reason: reason(error, name) } };

@@ -128,6 +128,7 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
       seeded: () => unseededTopics(manifest, store).length === 0,
       phase: (id) => phaseOf(driver, id),
       planText: () => planText(driver),
+      committed: () => parts.memory.committed,
     };
     const control = new Server();
     const wake = () => driver?.wake();

@@ -5,6 +5,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Metadata } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Log } from "../../src/log/log.ts";
+import type { Cut } from "../../src/mesh/cut.ts";
 import { systemClock } from "../../src/process/clock.ts";
 import { controlHandlers } from "../../src/up/control/control-handlers.ts";
 import { ControlStore } from "../../src/up/control/control-store.ts";
@@ -31,10 +32,10 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const open = () => ControlStore.open(dataDirectory(root), manifest.mesh, 0);
 
-function control(seeded = true) {
+function control(seeded = true, committed: Cut = []) {
   const store = open();
   const wake = vi.fn();
-  const view = { seeded: () => seeded, phase: () => undefined, planText: () => "the plan" };
+  const view = { seeded: () => seeded, phase: () => undefined, planText: () => "the plan", committed: () => committed };
   return { wake, handlers: controlHandlers({ manifest, store, log, clock: systemClock, view, wake }) };
 }
 
@@ -55,6 +56,21 @@ describe("control service", () => {
     });
     expect(snapshot?.id).toBe("a");
     expect(wake).toHaveBeenCalled();
+  });
+
+  test.each([
+    ["now", undefined],
+    ["as of a time", timestampFromMs(Date.UTC(2001, 5))],
+  ])("a log that ends before what a node holds makes no snapshot that silently lacks records: %s", async (_, asOf) => {
+    const held = (position: bigint, topicId = "t-1") =>
+      control(true, [{ topic: "flights", topicId, partition: 1, position }]).handlers;
+    await expect(held(21n).createSnapshot(request({ asOf }), call)).rejects.toMatchObject({
+      id: "log-truncated",
+      message: expect.stringContaining("flights/1 ends at 20 in the log, and a node holds it to 21"),
+    });
+    expect(open().state.snapshots).toEqual([]);
+    await held(21n, "of-the-topic-before").createSnapshot(request({ asOf, id: "b" }), call);
+    await held(20n).createSnapshot(request({ asOf }), call);
   });
 
   test("as of a time, the cut is before the first record at or after it", async () => {

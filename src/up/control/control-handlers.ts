@@ -5,6 +5,7 @@ import type { Phase } from "../../lifecycle/mesh-plan.ts";
 import type { SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
 import type { Log } from "../../log/log.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
+import type { Cut } from "../../mesh/cut.ts";
 import type { Clock } from "../../process/clock.ts";
 import {
   type ControlledSnapshotSchema,
@@ -32,6 +33,8 @@ export interface ControlView {
   seeded(): boolean;
   phase(snapshot: string): { readonly phase: Phase; readonly message: string } | undefined;
   planText(): string;
+  /** What nodes are known to hold of the log. */
+  committed(): Cut;
 }
 
 const PHASE: Record<Phase, SnapshotPhase> = {
@@ -73,7 +76,7 @@ export function controlHandlers(parts: ControlParts): UnaryHandlers<typeof Contr
       const cut = await cutFromLog(
         parts.log,
         manifest.mesh.topics,
-        { snapshot: id, asOfMs, allowInexactAsOf: false },
+        { snapshot: id, asOfMs, allowInexactAsOf: false, committed: view.committed() },
         clock.now(),
       );
       store.update((state) => fixCut(createSnapshot(state, { ...wish, id }, manifest, clock.now()).state, id, cut));

@@ -2,22 +2,29 @@ import { Fault } from "../../fault/fault.ts";
 import { fixCut, type TopicReading } from "../../lifecycle/fix-cut.ts";
 import type { FixedCut } from "../../lifecycle/snapshot-record.ts";
 import type { Log } from "../../log/log.ts";
+import { type Cut, positionIn } from "../../mesh/cut.ts";
 import type { TopicSpec } from "../../mesh/table-spec.ts";
 
 export interface CutWish {
   readonly snapshot: string;
   readonly asOfMs: number | undefined;
   readonly allowInexactAsOf: boolean;
+  /** What nodes are known to hold. A log that ends before it has lost records, or does not know its own end. */
+  readonly committed: Cut;
 }
 
-/** Reads the log and fixes the cut. Faults: `cut-not-reached`, `invalid-request`, and those of the log. */
+/**
+ * Reads the log and fixes the cut. Faults: `cut-not-reached`, `invalid-request`, `log-truncated` (it ends before what a
+ * node has committed), and those of the log.
+ */
 export async function cutFromLog(
   log: Log,
   topics: readonly TopicSpec[],
-  { snapshot, asOfMs, allowInexactAsOf }: CutWish,
+  { snapshot, asOfMs, allowInexactAsOf, committed }: CutWish,
   nowMs: number,
 ): Promise<FixedCut> {
   const readings = await Promise.all(topics.map((topic) => readTopic(log, topic, asOfMs)));
+  for (const reading of readings) checkEnd(snapshot, reading, committed);
   const decision = fixCut(topics, readings, { asOfMs, allowInexactAsOf, nowMs });
   switch (decision.kind) {
     case "fixed":
@@ -28,6 +35,17 @@ export async function cutFromLog(
       throw new Fault("invalid-request", `cut snapshot "${snapshot}": ${decision.reason}`);
     default:
       return decision satisfies never;
+  }
+}
+
+function checkEnd(snapshot: string, { topic, topicId, partitions }: TopicReading, committed: Cut): void {
+  for (const [partition, { bound }] of partitions.entries()) {
+    const held = positionIn(committed, topic, partition);
+    if (held === undefined || held.topicId !== topicId || held.position <= bound) continue;
+    throw new Fault(
+      "log-truncated",
+      `cut snapshot "${snapshot}": ${topic}/${partition} ends at ${bound} in the log, and a node holds it to ${held.position}`,
+    );
   }
 }
 

@@ -36,7 +36,7 @@ export async function executeAction(action: Action, parts: ActionParts, signal: 
     case "cut": {
       const record = store.state.snapshots.find((r) => r.id === action.snapshot);
       if (record === undefined || record.cut !== undefined) return;
-      const wish = { ...record, snapshot: record.id };
+      const wish = { ...record, snapshot: record.id, committed: parts.memory.committed };
       const cut = await cutFromLog(parts.log, manifest.mesh.topics, wish, clock.now());
       return store.update((state) => fixCut(state, action.snapshot, cut));
     }

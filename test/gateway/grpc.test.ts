@@ -140,15 +140,31 @@ describe("the services under their own names", () => {
       const reply = await work;
       expect([reply.error?.code, faultOf(reply).id]).toEqual([code, id]);
     }
-    const twice = new Metadata();
-    twice.add("x-skynetes-snapshot", "s1");
-    twice.add("x-skynetes-snapshot", "s2");
-    // HTTP/2 joins them to "s1, s2": no snapshot has that name, and neither of the two is chosen.
-    expect(faultOf(await call("Echo", new Uint8Array(), twice)).id).toBe("unknown-snapshot");
     expect((await call("Nothing", new Uint8Array())).error?.code).toBe(status.UNIMPLEMENTED);
     const many = await echo({ text: "x".repeat(2 << 20) });
     expect(many.error?.code).toBe(status.RESOURCE_EXHAUSTED);
     expect((await echo()).message.rows).toBe(4n);
+  });
+
+  test.each([
+    ["x-skynetes-snapshot", "s1", "s2"],
+    ["x-skynetes-completeness", "strict", "partial"],
+    ["x-skynetes-query-id", "a", "b"],
+    ["x-skynetes-at-least", "1", "2"],
+  ])("%s twice is two wishes, and neither is chosen", async (name, one, other) => {
+    const twice = new Metadata();
+    twice.add(name, one);
+    twice.add(name, other);
+    const fault = faultOf(await call("Echo", new Uint8Array(), twice));
+    expect([fault.id, fault.message]).toEqual(["invalid-request", `read metadata: ${name} is there more than once`]);
+    expect(mesh.shard(0).calls.length).toBe(0);
+  });
+
+  test("a traceparent that cannot be read is dropped, also when there are two", async () => {
+    const twice = new Metadata();
+    for (const id of ["1", "2"]) twice.add("traceparent", `00-${id.repeat(32)}-${id.repeat(16)}-01`);
+    expect((await call("Echo", new Uint8Array(), twice)).message.rows).toBe(4n);
+    expect(mesh.shard(0).calls[0]?.metadata.get("traceparent")).toEqual([]);
   });
 
   test("the client's deadline is the query's, and a client that cancels stops the shards", async () => {

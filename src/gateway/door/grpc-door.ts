@@ -158,9 +158,11 @@ export class GrpcDoor {
     call.on("cancelled", () => gone.abort(new Fault("cancelled", "the client went away")));
     const header = (name: string) => {
       const values = call.metadata.get(name);
-      // Two values are two wishes, and no rule says which one counts.
-      if (values.length > 1) throw new Fault("invalid-request", `read metadata: ${name} is there more than once`);
-      return values[0]?.toString();
+      const value = values[0]?.toString();
+      // Two values are two wishes, and no rule says which one counts. HTTP/2 joins them with a comma, which none of these
+      // values has.
+      if (values.length <= 1 && !value?.includes(",")) return value;
+      throw new Fault("invalid-request", `read metadata: ${name} is there more than once`);
     };
     const deadline = call.getDeadline();
     const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
@@ -171,7 +173,7 @@ export class GrpcDoor {
       timeoutMs: Number.isFinite(deadlineMs) ? deadlineMs - this.#clock.now() : undefined,
       queryId: parseQueryId(header(QUERY_ID_HEADER)),
       atLeast: parseAtLeast(header(AT_LEAST_HEADER)),
-      traceparent: parseTraceparent(header("traceparent")),
+      traceparent: parseTraceparent(call.metadata.get("traceparent")[0]?.toString()),
       signal: gone.signal,
     });
   }

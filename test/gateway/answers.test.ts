@@ -197,6 +197,25 @@ describe("tags and caches", () => {
   });
 });
 
+test("a method whose answer may differ has no tag, is not kept, and is asked anew each time", async () => {
+  const dice = await scriptedMesh({ nondeterministic: true });
+  try {
+    const path = `/v1/snapshots/s2/${SERVICE}@${V2}/Echo`;
+    const first = await dice.get(path);
+    expect([first.status, first.headers.get("etag"), first.headers.get("cache-control")]).toEqual([
+      200,
+      null,
+      "no-store",
+    ]);
+    expect(first.headers.get("content-location")).toBeNull();
+    await dice.get(path);
+    expect(dice.shard(0).calls.length).toBe(2);
+    expect((await dice.get(`${path}?explain=plan`)).json.etag).toBeNull();
+  } finally {
+    await dice.close();
+  }
+});
+
 describe("answer sets", () => {
   test("each query has its answer or its error, all at one snapshot", async () => {
     const reply = await mesh.post("/v1/snapshots/latest", {

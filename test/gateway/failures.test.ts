@@ -45,6 +45,14 @@ describe("stamps: a partial of another state is never merged", () => {
     },
   );
 
+  test("two stamps are as good as none, even when one of them is right", async () => {
+    await start();
+    mesh.shard(1).script = { secondStamp: (right) => ({ ...right, snapshot: "s1" }) };
+    const reply = await mesh.echo();
+    expect(problem(reply)).toEqual([502, "stamp-mismatch"]);
+    expect(reply.json.detail).toContain("it sent no stamp");
+  });
+
   test("a stream with a wrong stamp is refused before its first row, and cancelled", async () => {
     await start();
     for (const shard of mesh.allShards) shard.script = { rows: [1n, 2n] };

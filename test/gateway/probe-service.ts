@@ -1,4 +1,12 @@
-import { create, createFileRegistry, type DescService, type Message, setExtension, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  createFileRegistry,
+  type DescService,
+  type Message,
+  type MessageInitShape,
+  setExtension,
+  toBinary,
+} from "@bufbuild/protobuf";
 import {
   type DescriptorProto,
   DescriptorProtoSchema,
@@ -44,7 +52,10 @@ interface FieldSpec {
  *   Write: the same, not marked as free of side effects.
  *   Rows (streaming, ordered by value; LIMIT, OFFSET).
  */
-export function probeService(change?: (messages: DescriptorProto[]) => void): { desc: DescService; set: Uint8Array } {
+export function probeService(
+  change?: (messages: DescriptorProto[]) => void,
+  echo: MessageInitShape<typeof MethodRuleSchema> = {},
+): { desc: DescService; set: Uint8Array } {
   const messages = [
     message("EchoRequest", {
       number: { type: INT64 },
@@ -71,6 +82,7 @@ export function probeService(change?: (messages: DescriptorProto[]) => void): { 
   const noSideEffects = create(MethodOptionsSchema, {
     idempotencyLevel: MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS,
   });
+  setExtension(noSideEffects, method, create(MethodRuleSchema, echo));
   const sorted = create(MethodOptionsSchema);
   setExtension(sorted, method, create(MethodRuleSchema, { sorted: [{ field: "value" }] }));
   const file = create(FileDescriptorProtoSchema, {

@@ -30,6 +30,8 @@ export interface MeshOptions {
   readonly telemetry?: GatewayConfig["telemetry"];
   /** Rows of each shard in the seal. */
   readonly rows?: (shard: number) => bigint;
+  /** Echo may answer otherwise from call to call. */
+  readonly nondeterministic?: boolean;
   /** Leaves the gateway without a table. */
   readonly unapplied?: boolean;
 }
@@ -129,7 +131,7 @@ async function replyOf(response: Response): Promise<HttpReply> {
 }
 
 export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedMesh> {
-  const { desc, set } = probeService();
+  const { desc, set } = probeService(undefined, { nondeterministic: options.nondeterministic ?? false });
   const archive = await mkdtemp(join(tmpdir(), "gateway-test-"));
   const count = options.shards ?? 4;
   const shards = Array.from({ length: count }, (_, shard) =>

@@ -18,6 +18,8 @@ import { probeMessage } from "./probe-service.ts";
 export interface ShardScript {
   /** Changes the stamp that it should send; `undefined` sends none. */
   stamp?: (right: Stamp, call: number) => Stamp | undefined;
+  /** One more stamp, behind the first. */
+  secondStamp?: (right: Stamp) => Stamp;
   /** Waits before it sends its stamp. */
   before?: (call: number) => Promise<void>;
   /** Fails instead of answering. */
@@ -173,8 +175,9 @@ export class ScriptedShard {
     };
     const stamp = this.script.stamp === undefined ? right : this.script.stamp(right, number);
     const metadata = new Metadata();
-    if (stamp !== undefined) {
-      metadata.set("x-skynetes-stamp-bin", Buffer.from(toBinary(StampSchema, create(StampSchema, stamp))));
+    for (const one of [stamp, this.script.secondStamp?.(right)]) {
+      if (one === undefined) continue;
+      metadata.add("x-skynetes-stamp-bin", Buffer.from(toBinary(StampSchema, create(StampSchema, one))));
     }
     call.sendMetadata(metadata);
   }

@@ -1,0 +1,64 @@
+import type { Message } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { askRound } from "../../src/gateway/ask-round.ts";
+import type { MergeExecution, Partial as ShardPartial } from "../../src/gateway/merge/merge-execution.ts";
+import type { OpenQuery } from "../../src/gateway/query/open-query.ts";
+import { ReplicaLoad } from "../../src/gateway/scatter/replica-choice.ts";
+import type { ShardCall, ShardTransport } from "../../src/gateway/scatter/shard-transport.ts";
+import { systemClock } from "../../src/process/clock.ts";
+import { probeMessage, probeService } from "./probe-service.ts";
+
+const { desc } = probeService();
+const VERSION = "probe-v1-00000001";
+const stampOf = ({ shard, snapshot }: ShardCall) => ({ shard, snapshot, stateDigest: "d", serviceVersion: VERSION });
+
+/** Every shard answers well and at once. */
+const transport: ShardTransport = {
+  unary: async (call) => ({ stamp: stampOf(call), message: new Uint8Array(), bounds: undefined }),
+  stream: () => Promise.reject(new Error("no stream here")),
+  keep() {},
+  close() {},
+};
+
+function openQuery(): OpenQuery {
+  const plan = { method: desc.method.echo! };
+  const endpoints = new Map([[VERSION, new Map([[0, [{ node: "a", address: "a:1" }]]])]]);
+  const resolved = {
+    plan,
+    state: { endpoints },
+    snapshot: { id: "s1", shardSeals: new Map([[0, { stateDigest: "d" }]]) },
+    version: { name: VERSION, service: desc.typeName },
+  };
+  const open = {
+    query: { resolved, intent: {} },
+    signal: new AbortController().signal,
+    shardDeadline: systemClock.monotonic() + 10_000,
+    missing: new Map(),
+    entry: { answered: 0 },
+    throwIfStopped() {},
+    hold() {},
+    release() {},
+    giveUpShard(_shard: number, fault: Error) {
+      throw fault;
+    },
+  };
+  return open as unknown as OpenQuery;
+}
+
+test("a request that is in a round twice enters the merge once", async () => {
+  const entered: ShardPartial[] = [];
+  const merge = {
+    *acceptSlices(partial: ShardPartial) {
+      yield;
+      entered.push(partial);
+    },
+    exclude() {},
+  } as unknown as MergeExecution;
+  const request = { shard: 0, request: probeMessage(desc, "EchoRequest", {}) as Message };
+  const parts = { asker: { transport, load: new ReplicaLoad(), clock: systemClock }, groupBytesMax: 1_000 };
+  const round = (requests: readonly (typeof request)[]) => askRound(parts, openQuery(), merge, requests, { bytes: 0 });
+  await round([request]);
+  expect(entered.length).toBe(1);
+  await expect(round([request, request])).rejects.toThrow("a shard enters a merge once");
+  expect(entered.length).toBe(2);
+});

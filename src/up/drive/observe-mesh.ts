@@ -120,6 +120,7 @@ async function observeNode(parts: ObserveParts, name: string): Promise<ObservedN
         stateDigest,
         manifestSha256,
       })),
+      rejected: shard.rejected,
       alarm: shard.alarm === "" ? undefined : shard.alarm,
     }));
     for (const { position } of shards) parts.memory.holds(position);

@@ -87,8 +87,8 @@ async function up(options: UpOptions, facts: ProgramFacts): Promise<void> {
       clock: systemClock,
       log,
       onSeedProgress: (topic, progress) => (progress === "complete" ? bar(topic).done() : bar(topic).show(progress)),
-      onServing(endpoints, waiting) {
-        say(welcomeText({ manifest, endpoints, waiting, dataDir: options.dataDir }));
+      onServing(endpoints, { waiting, failed }) {
+        say(welcomeText({ manifest, endpoints, waiting, failed, dataDir: options.dataDir }));
         served(endpoints);
       },
       onFailure: (error) => running.fail(error),

@@ -6,11 +6,14 @@ export interface WelcomeFacts {
   readonly endpoints: Endpoints;
   /** Snapshots whose time the log has not passed yet. */
   readonly waiting: readonly string[];
+  /** By snapshot, why its service cannot be loaded. */
+  readonly failed: ReadonlyMap<string, string>;
   readonly dataDir: string;
 }
 
 /** Where to go, to be copied and pasted. */
-export function welcomeText({ manifest, endpoints, waiting, dataDir }: WelcomeFacts): string {
+export function welcomeText(facts: WelcomeFacts): string {
+  const { manifest, endpoints } = facts;
   const { mesh } = manifest;
   const lines = [
     "",
@@ -20,33 +23,29 @@ export function welcomeText({ manifest, endpoints, waiting, dataDir }: WelcomeFa
     `  gRPC     ${endpoints.grpc}         reflection and health are on`,
     `  control  ${endpoints.control}         for 'skynetes snapshot'`,
     "",
-    ...snapshotLines(manifest, waiting),
-    ...exampleLines(manifest, endpoints, waiting, dataDir),
+    ...snapshotLines(facts),
+    ...exampleLines(facts),
     "Stop with Ctrl-C; the next start goes on with the data that is there.",
     "",
   ];
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
 }
 
-function snapshotLines(manifest: Manifest, waiting: readonly string[]): readonly string[] {
+function snapshotLines({ manifest, waiting, failed }: WelcomeFacts): readonly string[] {
   if (manifest.snapshots.length === 0) return [];
   const width = Math.max(...manifest.snapshots.map(({ id }) => id.length));
   const line = ({ id, bindings }: Manifest["snapshots"][number]) => {
-    const what = waiting.includes(id)
-      ? "waits: the log has not passed its time yet"
-      : bindings.map(({ version }) => version).join(", ");
+    const reason = failed.get(id);
+    const serves = reason === undefined ? bindings.map(({ version }) => version).join(", ") : `fails: ${reason}`;
+    const what = waiting.includes(id) ? "waits: the log has not passed its time yet" : serves;
     return `  ${id.padEnd(width)}  ${what}`;
   };
   return ["Snapshots:", ...manifest.snapshots.map(line), ""];
 }
 
-function exampleLines(
-  manifest: Manifest,
-  { http, grpc }: Endpoints,
-  waiting: readonly string[],
-  dataDir: string,
-): readonly string[] {
-  const snapshot = manifest.snapshots.findLast(({ id }) => !waiting.includes(id));
+function exampleLines({ manifest, endpoints, waiting, failed, dataDir }: WelcomeFacts): readonly string[] {
+  const { http, grpc } = endpoints;
+  const snapshot = manifest.snapshots.findLast(({ id }) => !waiting.includes(id) && !failed.has(id));
   const service = snapshot?.bindings[0]?.service;
   if (snapshot === undefined || service === undefined) return [];
   const flag = dataDir === ".skynetes" ? "" : ` --data-dir ${dataDir}`;

@@ -4,16 +4,24 @@ import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
 import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
 import { isReady } from "../lifecycle/route-tuple.ts";
 import type { Manifest } from "../manifest/manifest.ts";
-import { GATEWAY } from "./child/child-specs.ts";
+import { GATEWAY, serviceChildName } from "./child/child-specs.ts";
 import type { MeshChildren } from "./child/mesh-children.ts";
 import type { ControlStore } from "./control/control-store.ts";
 import type { ActionFailure } from "./drive/action-runner.ts";
 import { type Endpoints, removeEndpoints, writeEndpoints } from "./endpoints-file.ts";
 
+/** Snapshots of the manifest that the mesh is announced without. */
+export interface UnservedSnapshots {
+  /** Their time is not in the log yet, which may take for ever. */
+  readonly waiting: readonly string[];
+  /** By snapshot, why its service cannot be loaded; that stays so until a person mends it. */
+  readonly failed: ReadonlyMap<string, string>;
+}
+
 export interface AnnouncerParts {
   readonly config: {
     readonly manifest: Manifest;
-    readonly onServing: (endpoints: Endpoints, waiting: readonly string[]) => void;
+    readonly onServing: (endpoints: Endpoints, unserved: UnservedSnapshots) => void;
   };
   readonly store: ControlStore;
   readonly children: MeshChildren;
@@ -23,6 +31,9 @@ export interface AnnouncerParts {
 
 /** While any of these is to be done, routes lead to where something was, and not all of them to where it is. */
 const ROUTING: ReadonlySet<Action["kind"]> = new Set(["bind", "verify", "publish", "apply"]);
+
+/** Phases that a service which cannot be loaded keeps a snapshot in. */
+const MAY_FAIL: ReadonlySet<MeshPlan["phases"][number]["phase"]> = new Set(["Binding", "Verifying", "Serving"]);
 
 /** Tells where the mesh is: other commands by a file, the user once all that the manifest wants is served. */
 export class Announcer {
@@ -50,8 +61,8 @@ export class Announcer {
   }
 
   /**
-   * Serving means: each snapshot of the manifest is in the table that the gateway has, and bound on every shard; or it
-   * waits for records that are not in the log yet, which may take for ever.
+   * Serving means: each snapshot of the manifest is in the table that the gateway has, and bound on every shard; or
+   * nobody can say when it will be.
    */
   served(plan: MeshPlan, observed: ObservedMesh, failures: readonly ActionFailure[]): void {
     const endpoints = this.addresses();
@@ -59,17 +70,36 @@ export class Announcer {
     const waiting = failures.flatMap(({ snapshot, fault }) =>
       snapshot !== undefined && fault.id === "cut-not-reached" ? [snapshot] : [],
     );
+    const failed = this.#failed(observed);
     const { fromManifest } = this.#parts.store.state;
     const wanted = plan.phases.filter(({ snapshot }) => Object.hasOwn(fromManifest, snapshot));
     const isSettled = ({ snapshot, phase }: MeshPlan["phases"][number]) =>
       phase === "Retiring" ||
       (phase === "Cutting" && waiting.includes(snapshot)) ||
+      (MAY_FAIL.has(phase) && failed.has(snapshot)) ||
       (phase === "Serving" && this.#isBound(observed, snapshot));
     const { table, gateways } = observed;
     const isApplied = table === undefined || gateways.every(({ status }) => status?.epoch === table.epoch);
     if (!isApplied || plan.actions.some(({ kind }) => ROUTING.has(kind)) || !wanted.every(isSettled)) return;
     this.#served = true;
-    this.#parts.config.onServing(endpoints, waiting);
+    this.#parts.config.onServing(endpoints, { waiting, failed });
+  }
+
+  #failed(observed: ObservedMesh): ReadonlyMap<string, string> {
+    const { config, children } = this.#parts;
+    const reasonOf = (version: string) => {
+      for (const { name } of config.manifest.mesh.nodes) {
+        const state = children.state(serviceChildName(name, version));
+        if (state?.kind === "down" && state.isMisconfigured) return `${version} on ${name}: ${state.reason}`;
+      }
+      return undefined;
+    };
+    return new Map(
+      observed.snapshots.flatMap(({ id, bindings }) => {
+        const reason = bindings.map(({ version }) => reasonOf(version)).find((text) => text !== undefined);
+        return reason === undefined ? [] : [[id, reason]];
+      }),
+    );
   }
 
   /** After a restart the table is there before the services have their snapshots again. */

@@ -19,7 +19,7 @@ import { lockForProcess } from "../process/process-lock.ts";
 import type { ProduceProgress } from "../produce/produce-file.ts";
 import { ControlService } from "../wire/generated/skynetes/v1/control_pb.ts";
 import { addUnaryService } from "../wire/grpc-service.ts";
-import { Announcer } from "./announcer.ts";
+import { Announcer, type UnservedSnapshots } from "./announcer.ts";
 import { ChildAddressFile } from "./child/child-addresses.ts";
 import { shardsOf } from "./child/child-specs.ts";
 import { ControlClients } from "./child/control-clients.ts";
@@ -51,8 +51,8 @@ export interface UpConfig {
   readonly clock: Clock;
   readonly log: LineLog;
   readonly onSeedProgress: (topic: string, progress: ProduceProgress | "complete") => void;
-  /** Once, when every snapshot of the manifest serves, or waits for records that are not in the log yet. */
-  readonly onServing: (endpoints: Endpoints, waiting: readonly string[]) => void;
+  /** Once, when every snapshot of the manifest serves, or nobody can say when it will. */
+  readonly onServing: (endpoints: Endpoints, unserved: UnservedSnapshots) => void;
   /** The mesh cannot go on. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -102,7 +102,7 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
 
     let driver: MeshDriver | undefined;
     let announcer: Announcer | undefined;
-    const children = new MeshChildren(config, new ChildAddressFile(directory.childrenFile), {
+    const children: MeshChildren = new MeshChildren(config, new ChildAddressFile(directory.childrenFile), {
       clock,
       log: report,
       executable: process.execPath,
@@ -111,6 +111,8 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
       onChange: () => {
         announcer?.addresses();
         driver?.wake();
+        const refusal = refusalOfNodes(manifest, children);
+        if (refusal !== undefined) config.onFailure(refusal);
       },
     });
     opened.push(() => children.stop());
@@ -163,6 +165,16 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     await closeAll();
     throw error;
   }
+}
+
+/** A node that cannot open its shards by this manifest never will. */
+function refusalOfNodes(manifest: Manifest, children: MeshChildren): Fault | undefined {
+  for (const { name } of manifest.mesh.nodes) {
+    const state = children.state(name);
+    if (state?.kind !== "down" || !state.isMisconfigured) continue;
+    return new Fault("invalid-manifest", `start ${name}: it refuses the manifest: ${state.reason}`);
+  }
+  return undefined;
 }
 
 function phaseOf(driver: MeshDriver | undefined, id: string) {

@@ -1,0 +1,74 @@
+/** What a manifest or a service may have wrong that only a started process finds. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { request } from "undici";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { templateHash } from "../../src/manifest/value/template-hash.ts";
+import { makeFlights, type RunningMesh, startUp, V2, writeSmallMesh } from "./small-mesh.ts";
+
+const DELAY = "flights.v1.DelayService";
+
+let directory: string;
+let file: string;
+let text: string;
+let mesh: RunningMesh | undefined;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "skynetes-refusals-"));
+  file = writeSmallMesh(directory, makeFlights(1_500));
+  text = readFileSync(file, "utf8");
+});
+afterAll(async () => {
+  mesh?.process.kill("SIGTERM");
+  await mesh?.exited;
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function stop(): Promise<void> {
+  mesh?.process.kill("SIGTERM");
+  await mesh?.exited;
+  mesh = undefined;
+}
+
+/** Version 2 is built of this module instead. */
+function withModule(source: string): string {
+  const module = join(directory, "broken.ts");
+  writeFileSync(module, source);
+  const template = { module, env: { DELAYED_FROM_MINUTES: "15" } };
+  const documents = text
+    .split("---\n")
+    .filter((document) => document !== "")
+    .map((document) => JSON.parse(document));
+  for (const { metadata, spec } of documents) if (metadata.name === V2) spec.template = template;
+  const all = documents.map((document) => `---\n${JSON.stringify(document)}\n`).join("");
+  return all.replaceAll(V2, `delay-v2-${templateHash(template)}`);
+}
+
+describe("what only a started process finds", () => {
+  test("a service that cannot be loaded fails its snapshots; the mesh is there for the others", async () => {
+    writeFileSync(file, withModule("export default {{"));
+    mesh = await startUp(file, join(directory, "broken"));
+    expect(mesh.stderr()).toMatch(/^ {2}all +fails: delay-v2-\w+ on node-[ab]: load service module .*broken\.ts/m);
+    const { body } = await request(`${mesh.http}/v1/snapshots/january/${DELAY}/Summarize`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    expect(await body.json()).toMatchObject({ answer: { flights: "744" } });
+    expect(mesh.stderr().match(/ended: exit code 78/g)?.length).toBeLessThanOrEqual(2);
+    await stop();
+  }, 120_000);
+
+  test("a manifest that the nodes cannot open their data by ends the start with 78, and says why", async () => {
+    writeFileSync(file, text);
+    const data = join(directory, "data");
+    mesh = await startUp(file, data);
+    await stop();
+    writeFileSync(file, text.replace(/("distance",\s*"type": )"INT64"/, '$1"INT32"'));
+    expect(readFileSync(file, "utf8")).not.toBe(text);
+    await expect(startUp(file, data)).rejects.toThrow(
+      /^up ended with 78:[\s\S]*refuses the manifest: open table .?flights/,
+    );
+  }, 120_000);
+});

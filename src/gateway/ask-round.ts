@@ -41,8 +41,11 @@ export async function askRound(
       }
       assert(!answered.has(request), "a shard enters a merge once");
       answered.add(request);
+      open.hold(reply.message.length);
       const partial = { shard, request, ...decodePartial(open, shard, reply.message, reply.bounds) };
       await inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
+      // What is kept of it the merge has counted.
+      open.release(reply.message.length);
       settled.add(shard);
       open.entry.answered = Math.max(open.entry.answered, settled.size);
     } catch (error) {

@@ -31,6 +31,8 @@ export interface GatewayLimits {
   readonly jsonDepthMax: number;
   /** Queries under way at once; more are refused with retry advice. */
   readonly queriesMax: number;
+  /** Sockets of HTTP clients; more are closed as they come. */
+  readonly connectionsMax: number;
   readonly retryAfterMs: number;
   /** Queries in one answer set. */
   readonly answerSetMax: number;
@@ -40,7 +42,9 @@ export interface GatewayLimits {
   readonly partialBytesMax: number;
   /** All partials of one answer together. */
   readonly groupBytesMax: number;
-  /** Streamed replies: a reader that takes nothing for so long is given up. */
+  /** What all queries hold together: partials, groups, answers on their way out. More are refused with retry advice. */
+  readonly memoryBytesMax: number;
+  /** A reader that takes nothing for so long is given up. */
   readonly stalledReaderMs: number;
   /** Calls under way may end within it when the gateway closes or a placement leaves the table. */
   readonly drainMs: number;
@@ -52,11 +56,13 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   bodyBytesMax: 1024 * 1024,
   jsonDepthMax: 32,
   queriesMax: 256,
+  connectionsMax: 4096,
   retryAfterMs: 200,
   answerSetMax: 16,
   partialFloor: 0,
   partialBytesMax: 64 * 1024 * 1024,
   groupBytesMax: 256 * 1024 * 1024,
+  memoryBytesMax: 1024 * 1024 * 1024,
   stalledReaderMs: 30_000,
   drainMs: 5_000,
 };

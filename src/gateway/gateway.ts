@@ -20,6 +20,7 @@ import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
 import { startMerge } from "./merge/start-merge.ts";
 import { shardPruning } from "./plan/shard-pruning.ts";
 import { checkRequest } from "./plan/shard-request.ts";
+import { MemoryPool } from "./query/memory-pool.ts";
 import { OpenQuery } from "./query/open-query.ts";
 import type { PreparedQuery } from "./query/prepared-query.ts";
 import { QueryRegister } from "./query/query-register.ts";
@@ -34,9 +35,16 @@ import { ReplicaLoad } from "./scatter/replica-choice.ts";
 import type { ShardTransport } from "./scatter/shard-transport.ts";
 import type { RoutingState } from "./table/routing-state.ts";
 
+/** Counts as a query under way, and against the gateway's memory, until it is closed: when it has been sent. */
 export interface Answer {
   readonly message: Message;
   readonly completeness: Completeness;
+  /** Aborts on cancel, when the client goes away and when the gateway closes. */
+  readonly signal: AbortSignal;
+  /** Counts what the reply holds until it is closed. Fault `overloaded`. */
+  hold(bytes: number): void;
+  /** To be called in any case. */
+  close(): void;
 }
 
 export interface AnswerStream {
@@ -64,12 +72,14 @@ export class Gateway {
   readonly limits: GatewayLimits;
   readonly #parts: GatewayParts;
   readonly #asker: ShardAsker;
+  readonly #pool: MemoryPool;
   readonly #digests = new WeakMap<MethodPlan, string>();
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
     this.limits = parts.limits;
     this.register = new QueryRegister(parts.clock, parts.limits.queriesMax, parts.limits.retryAfterMs);
+    this.#pool = new MemoryPool(parts.limits.memoryBytesMax, parts.limits.retryAfterMs);
     this.#asker = { transport: parts.transport, clock: parts.clock, load: new ReplicaLoad() };
   }
 
@@ -145,7 +155,14 @@ export class Gateway {
   async answer(query: PreparedQuery): Promise<Answer> {
     return this.#asStep(query, async (open) => {
       const message = await this.#scatterAndMerge(query, open);
-      return { message, completeness: open.completeness() };
+      open.answered();
+      return {
+        message,
+        completeness: open.completeness(),
+        signal: open.signal,
+        hold: (bytes) => open.hold(bytes),
+        close: () => open.end(),
+      };
     });
   }
 
@@ -153,7 +170,10 @@ export class Gateway {
     const { clock, limits } = this.#parts;
     const startedAt = clock.monotonic();
     const { plan } = query.resolved;
-    const merge = startMerge(plan, query.request, query.asked, { groupBytesMax: limits.groupBytesMax });
+    const merge = startMerge(plan, query.request, query.asked, {
+      groupBytesMax: limits.groupBytesMax,
+      hold: (bytes) => open.hold(bytes),
+    });
     const parts = { asker: this.#asker, groupBytesMax: limits.groupBytesMax };
     const gathered = { bytes: 0 };
     let round = merge.begin();
@@ -195,6 +215,7 @@ export class Gateway {
           },
         });
         await ending.promise;
+        open.end();
         return { completeness: open.completeness() };
       });
       whole.catch(reject);
@@ -206,7 +227,7 @@ export class Gateway {
     return explainQuery(query);
   }
 
-  /** Opens the query, runs it as one step, and ends it whatever happens. */
+  /** Opens the query and runs it as one step. It ends with a fault; what it results in ends it otherwise. */
   #asStep<T extends { readonly completeness: Completeness }>(
     query: PreparedQuery,
     work: (open: OpenQuery, end: () => void) => Promise<T>,
@@ -221,7 +242,7 @@ export class Gateway {
       ...(query.intent.traceparent === undefined ? {} : { traceparent: query.intent.traceparent }),
     };
     return step("gateway", "query", facts, async (event) => {
-      const open = new OpenQuery(query, this.register, this.#parts.clock, this.limits.partialFloor);
+      const open = new OpenQuery(query, this.register, this.#pool, this.#parts.clock, this.limits.partialFloor);
       try {
         const result = await work(open, () => open.end());
         event.facts.outcome = result.completeness.complete ? "complete" : "partial";
@@ -230,9 +251,8 @@ export class Gateway {
       } catch (error) {
         const fault = faultFromUnknown(error, "answer query");
         event.facts.outcome = fault.id;
-        throw fault;
-      } finally {
         open.end();
+        throw fault;
       }
     });
   }

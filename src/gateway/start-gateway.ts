@@ -47,6 +47,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
   const gateway = new Gateway({ transport, clock, randomness, limits, currentState });
   const grpc = new GrpcDoor(gateway, clock);
   const http = httpServer(limits, problemOf);
+  http.server.maxConnections = limits.connectionsMax;
   const { postAnswerSet } = addQueryRoutes(http, gateway, clock);
   const metrics = telemetry === undefined ? undefined : () => telemetry.prometheusText();
   addListingRoutes(http, { gateway, postAnswerSet, isClosing: () => closing, metrics });

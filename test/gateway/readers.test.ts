@@ -1,15 +1,15 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { Client, type ClientReadableStream, credentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
 import { type MeshOptions, type ScriptedMesh, SERVICE, scriptedMesh } from "./scripted-mesh.ts";
 
 /** Readers at the other end of the gateway that take less than they asked for. */
 let mesh: ScriptedMesh;
 const sockets: Socket[] = [];
-const clients: Client[] = [];
+const sessions: ClientHttp2Session[] = [];
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  for (const client of clients.splice(0)) client.close();
+  for (const session of sessions.splice(0)) session.destroy();
   await mesh.close();
 });
 
@@ -36,15 +36,17 @@ function httpReader(method: string, query = ""): Socket {
   return socket;
 }
 
-function grpcReader(method: string): ClientReadableStream<Buffer> {
-  const client = new Client(mesh.gateway.grpcAddress, credentials.createInsecure());
-  clients.push(client);
-  const bytes = (b: Buffer) => b;
-  const under = client.makeServerStreamRequest(`/${SERVICE}/${method}`, bytes, bytes, Buffer.alloc(0));
+/** Bare HTTP/2: a gRPC library takes a message off the wire whether anybody reads it or not. */
+function grpcReader(method: string): ClientHttp2Stream {
+  const session = connectHttp2(`http://${mesh.gateway.grpcAddress}`);
+  sessions.push(session);
+  session.on("error", () => undefined);
+  const headers = { ":method": "POST", ":path": `/${SERVICE}/${method}`, te: "trailers" };
+  const under = session.request({ ...headers, "content-type": "application/grpc" });
   under.on("error", () => undefined);
   under.pause();
-  // Without one read the library takes everything off the wire and keeps it: then nothing stalls.
-  under.read(0);
+  // The empty message: its flag and its length.
+  under.end(Buffer.alloc(5));
   return under;
 }
 
@@ -118,6 +120,66 @@ describe("a stream whose reader takes nothing", () => {
     await mesh.until(() => sent > 0, "the other shard has sent something");
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(sent).toBeLessThan(ROWS / 10);
+  });
+});
+
+describe("one answer whose reader takes nothing", () => {
+  /** More than sockets buffer on their own. */
+  const large = async (limits: MeshOptions["limits"] = {}) => {
+    mesh = await scriptedMesh({ shards: 1, limits });
+    mesh.shard(0).script = { echo: (request) => ({ rows: 1n, text: request.text ?? "x".repeat(32 << 20) }) };
+  };
+  const read = (door: string) => (door === "HTTP" ? httpReader("Echo") : grpcReader("Echo"));
+
+  test.each(["HTTP", "gRPC"])("over %s it is a query under way until the reader is given up", async (door) => {
+    await large({ stalledReaderMs: 1_000 });
+    const reader = read(door);
+    const closed = new Promise((resolve) => reader.once("close", resolve));
+    await untilOneStands();
+    await untilNoQuery();
+    reader.resume();
+    // What was on its way comes, and then the end: the gateway keeps nothing for it.
+    await closed;
+    expect((await mesh.echo({ text: "small" })).status).toBe(200);
+  });
+
+  test.each(["HTTP", "gRPC"])("over %s it can be cancelled by its id", async (door) => {
+    await large({ stalledReaderMs: LONG_MS });
+    read(door);
+    const id = await untilOneStands();
+    await mesh.until(() => mesh.shard(0).calls.length === 1, "the shard is asked");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect((await mesh.get(`/v1/queries/${id}`, { method: "DELETE" })).status).toBe(204);
+    await untilNoQuery();
+  });
+
+  test.each(["HTTP", "gRPC"])("over %s it is held against the memory that all queries share", async (door) => {
+    await large({ stalledReaderMs: 4_000, memoryBytesMax: 48 << 20 });
+    read(door);
+    await untilOneStands();
+    await mesh.until(() => mesh.shard(0).calls.length === 1, "the shard is asked");
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    // The answer of 32 MB that nobody takes is held, and no second partial fits beside it.
+    const { status, json } = await mesh.echo({});
+    expect([status, json.type]).toEqual([503, "https://skynetes.io/problems/overloaded"]);
+    await untilNoQuery();
+    expect((await mesh.echo({})).status).toBe(200);
+  });
+
+  test("a set of answers is under way until its reader is given up", async () => {
+    await large({ stalledReaderMs: 1_000 });
+    const [host, port] = mesh.gateway.httpAddress.split(":") as [string, string];
+    const socket = connect(Number(port), host);
+    sockets.push(socket);
+    socket.on("error", () => undefined);
+    socket.pause();
+    const body = JSON.stringify({ queries: { one: { call: `${SERVICE}/Echo` } } });
+    const head = "host: x\r\ncontent-type: application/json";
+    socket.write(`POST /v1/snapshots/s2 HTTP/1.1\r\n${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    await untilOneStands();
+    const begun = performance.now();
+    await untilNoQuery();
+    expect(performance.now() - begun).toBeGreaterThan(700);
   });
 });
 

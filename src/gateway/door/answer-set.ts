@@ -1,6 +1,6 @@
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
-import type { Gateway } from "../gateway.ts";
+import type { Answer, Gateway } from "../gateway.ts";
 import type { QueryIntent } from "../receive/query-intent.ts";
 import type { Json, JsonObject } from "../receive/read-json.ts";
 import { jsonPointer } from "../receive/read-json.ts";
@@ -31,6 +31,8 @@ interface NamedCall {
  * Several queries of one moment: all are answered from one table at one snapshot, so the numbers of a page belong
  * together even while the table changes. Each has its answer or its error; one failure does not hide the others.
  *
+ * `keep` is handed every answer as it comes; whoever sends the set closes them when it is sent.
+ *
  * Faults: `malformed-request`, `invalid-request`, `unknown-snapshot`, `snapshot-retired`, `not-ready`.
  */
 export async function answerSet(
@@ -38,6 +40,7 @@ export async function answerSet(
   snapshot: string,
   body: Json,
   wishes: Wishes,
+  keep: (answer: Answer) => void,
 ): Promise<AnswerSetJson> {
   const { queryId: setId } = wishes;
   if (setId !== undefined && setId.length > SET_ID_MAX) {
@@ -68,7 +71,9 @@ export async function answerSet(
           `answer ${call.service}/${call.method}: a stream does not fit an answer set`,
         );
       }
-      const { message, completeness } = await gateway.answer(prepared);
+      const answer = await gateway.answer(prepared);
+      keep(answer);
+      const { message, completeness } = answer;
       return {
         answer: messageJson(plan.method.output, message, version.registry),
         snapshot: { id, version: version.name },

@@ -1,5 +1,5 @@
 import { type DescFile, toBinary } from "@bufbuild/protobuf";
-import { Metadata, Server, ServerCredentials, type ServerErrorResponse } from "@grpc/grpc-js";
+import { Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
@@ -17,19 +17,18 @@ import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts"
 import type { Gateway } from "../gateway.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
 import { parseQuality } from "../receive/completeness-wish.ts";
-import {
-  type RawMethod,
-  type RawReply,
-  type RawStreamCall,
-  type RawUnaryCall,
-  rawMethods,
-} from "../receive/grpc/raw-service.ts";
+import { type RawMethod, type RawStreamCall, rawMethods } from "../receive/grpc/raw-service.ts";
 import { addReflection, type ReflectionIndex, reflectionIndex } from "../receive/grpc/reflection-service.ts";
+import { resetCall } from "../receive/grpc/reset-call.ts";
 import { parseAtLeast, parseQueryId, parseTraceparent } from "../receive/request-controls.ts";
 import { completenessHeader } from "../reply/answer-completeness.ts";
+import { drained, type ReaderPace, taken } from "../reply/reader-pace.ts";
 import { QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";
 import type { RoutingState } from "../table/routing-state.ts";
 import { addGatewayService } from "./gateway-service.ts";
+
+/** A reader that was given up may so long take what is on its way, and its status. */
+const RESET_AFTER_MS = 1_000;
 
 /**
  * The bound services under their own names: a client's generated stub gets the global answer in the message it knows.
@@ -104,28 +103,44 @@ export class GrpcDoor {
   #register(method: RawMethod): void {
     const { path, definition } = method;
     const [, service = "", name = ""] = path.split("/");
-    const handler = method.streaming
-      ? (call: RawStreamCall) => void this.#stream(call, service, name)
-      : (call: RawUnaryCall, reply: RawReply) => void this.#answer(call, reply, service, name);
-    const type = method.streaming ? "serverStream" : "unary";
+    const handler = (call: RawStreamCall) =>
+      void (method.streaming ? this.#stream(call, service, name) : this.#answer(call, service, name));
     this.server.register(
       path,
       handler as never,
       definition.responseSerialize,
       definition.requestDeserialize as never,
-      type,
+      // Alike on the wire; of a unary call grpc-js does not tell whether its reply was taken.
+      "serverStream",
     );
   }
 
-  async #answer(call: RawUnaryCall, reply: RawReply, service: string, method: string): Promise<void> {
+  async #answer(call: RawStreamCall, service: string, method: string): Promise<void> {
+    call.on("error", () => undefined);
+    let stop = () => {};
     try {
       const query = this.#prepare(call, service, method);
-      const { message, completeness } = await this.#gateway.answer(query);
-      call.sendMetadata(metadataOf(routeHeaders(query)));
+      const { message, completeness, signal, hold, close } = await this.#gateway.answer(query);
+      stop = close;
       const bytes = toBinary(query.resolved.plan.method.output, message);
-      reply(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), trailersOf(completeness));
+      hold(bytes.length);
+      call.sendMetadata(metadataOf(routeHeaders(query)));
+      await this.#paced(call, signal, (pace) => taken(call, asBuffer(bytes), pace));
+      call.end(trailersOf(completeness));
     } catch (error) {
-      reply(statusFromFault(faultFromUnknown(error, `${service}/${method}`)) as ServerErrorResponse);
+      call.emit("error", statusFromFault(faultFromUnknown(error, `${service}/${method}`)));
+    } finally {
+      stop();
+    }
+  }
+
+  async #paced(call: RawStreamCall, signal: AbortSignal, wait: (pace: ReaderPace) => Promise<void>): Promise<void> {
+    try {
+      await wait({ clock: this.#clock, stalledMs: this.#gateway.limits.stalledReaderMs, signal });
+    } catch (error) {
+      // The status waits behind what is not taken: whoever still reads gets it, and nobody else is waited for.
+      this.#clock.after(RESET_AFTER_MS, () => resetCall(call));
+      throw error;
     }
   }
 
@@ -140,9 +155,8 @@ export class GrpcDoor {
       call.sendMetadata(metadataOf(routeHeaders(query)));
       const output = query.resolved.plan.method.output;
       for await (const row of stream.messages) {
-        const bytes = toBinary(output, row);
-        if (!call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) {
-          await drained(call, stream.signal, this.#clock, this.#gateway.limits.stalledReaderMs);
+        if (!call.write(asBuffer(toBinary(output, row)))) {
+          await this.#paced(call, stream.signal, (pace) => drained(call, pace));
         }
       }
       call.end(trailersOf(stream.completeness()));
@@ -153,7 +167,7 @@ export class GrpcDoor {
     }
   }
 
-  #prepare(call: RawUnaryCall | RawStreamCall, service: string, method: string): PreparedQuery {
+  #prepare(call: RawStreamCall, service: string, method: string): PreparedQuery {
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort(new Fault("cancelled", "the client went away")));
     const header = (name: string) => {
@@ -191,23 +205,6 @@ function trailersOf(completeness: Completeness): Metadata {
   return metadata;
 }
 
-/** The reader's pace is the query's; one that takes nothing for too long is given up. */
-function drained(call: RawStreamCall, signal: AbortSignal, clock: Clock, stalledMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (fault?: Fault) => {
-      stopTimer();
-      call.removeListener("drain", onDrain);
-      signal.removeEventListener("abort", onGone);
-      if (fault === undefined) resolve();
-      else reject(fault);
-    };
-    const onDrain = () => settle();
-    const onGone = () => settle(faultFromUnknown(signal.reason, "stream answer"));
-    const stalled = () => settle(new Fault("cancelled", `the reader took nothing for ${stalledMs} ms`));
-    const stopTimer = clock.after(stalledMs, stalled);
-    call.once("drain", onDrain);
-    signal.addEventListener("abort", onGone, { once: true });
-    // It may have stopped while the row was made: then no event comes any more.
-    if (signal.aborted) onGone();
-  });
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -4,7 +4,7 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { AT_LEAST_HEADER } from "../../mesh/route-headers.ts";
 import type { Clock } from "../../process/clock.ts";
-import type { Gateway } from "../gateway.ts";
+import type { Answer, Gateway } from "../gateway.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
 import { parseQuality } from "../receive/completeness-wish.ts";
 import { clientSignal } from "../receive/http/client-signal.ts";
@@ -23,6 +23,7 @@ import { type AnswerJson, completenessJson, messageJson } from "../reply/answer-
 import { matchesTag } from "../reply/entity-tag.ts";
 import { NDJSON_TYPE, writeLines } from "../reply/ndjson.ts";
 import { problemOf } from "../reply/problem.ts";
+import { writeInPieces } from "../reply/reader-pace.ts";
 import {
   cacheHeaders,
   completenessHeaders,
@@ -35,6 +36,8 @@ import { answerSet } from "./answer-set.ts";
 import { addRoute, type HttpServer, sendProblem } from "./http-server.ts";
 
 export const JSON_TYPE = "application/json; charset=utf-8";
+/** Replies of this size are left to the socket's own buffer. */
+const SMALL_BYTES = 64 * 1024;
 export type HttpHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 const CONTROLS = ["completeness", "explain", "timeout"] as const;
 
@@ -130,7 +133,20 @@ class HttpDoor {
   }
 
   async #answer(query: PreparedQuery, reply: FastifyReply, caching: Record<string, string>): Promise<unknown> {
-    const { message, completeness } = await this.#gateway.answer(query);
+    const answer = await this.#gateway.answer(query);
+    try {
+      return await this.#send(query, answer, reply, caching);
+    } finally {
+      answer.close();
+    }
+  }
+
+  async #send(
+    query: PreparedQuery,
+    { message, completeness, ...answer }: Answer,
+    reply: FastifyReply,
+    caching: Record<string, string>,
+  ): Promise<unknown> {
     const { plan, version, snapshot } = query.resolved;
     const body: AnswerJson = {
       answer: messageJson(plan.method.output, message, version.registry),
@@ -145,7 +161,30 @@ class HttpDoor {
       ...completenessHeaders(completeness),
       ...timingHeaders(query, this.#clock.now()),
     };
-    return sendJson(reply, body, headers);
+    return this.#sendBounded(reply, body, headers, answer);
+  }
+
+  /** At the reader's pace: the bytes count as held until it has taken them, and it is given up when it does not. */
+  async #sendBounded(
+    reply: FastifyReply,
+    body: unknown,
+    headers: Record<string, string>,
+    { hold, signal }: Pick<Answer, "hold" | "signal">,
+  ): Promise<FastifyReply> {
+    const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+    if (bytes.length <= SMALL_BYTES) return sendJsonBytes(reply, bytes, headers);
+    hold(bytes.length);
+    reply.hijack();
+    const out = reply.raw;
+    try {
+      out.writeHead(200, { ...headers, "content-type": JSON_TYPE, "content-length": bytes.length });
+      await writeInPieces(out, bytes, { clock: this.#clock, stalledMs: this.#gateway.limits.stalledReaderMs, signal });
+      out.end();
+    } catch {
+      // Its length was promised: the reader sees that the rest is missing.
+      out.destroy();
+    }
+    return reply;
   }
 
   async #stream(query: PreparedQuery, reply: FastifyReply): Promise<unknown> {
@@ -193,8 +232,15 @@ class HttpDoor {
       signal: clientSignal(reply.raw),
     };
     const body = readJsonBody(request.body as Buffer | undefined, this.#gateway.limits.jsonDepthMax);
-    const answers = await answerSet(this.#gateway, snapshot, body, wishes);
-    return sendJson(reply, answers, { "cache-control": "no-store" });
+    const held: Answer[] = [];
+    try {
+      const answers = await answerSet(this.#gateway, snapshot, body, wishes, (answer) => held.push(answer));
+      const hold = (bytes: number) => held[0]?.hold(bytes);
+      const signal = AbortSignal.any([wishes.signal, ...held.map((answer) => answer.signal)]);
+      return await this.#sendBounded(reply, answers, { "cache-control": "no-store" }, { hold, signal });
+    } finally {
+      for (const answer of held) answer.close();
+    }
   }
 
   #requestJson(query: PreparedQuery): JsonValue {
@@ -222,6 +268,9 @@ function shownId(request: FastifyRequest): string | undefined {
 }
 
 export function sendJson(reply: FastifyReply, body: unknown, headers: Record<string, string> = {}): FastifyReply {
-  const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+  return sendJsonBytes(reply, Buffer.from(`${JSON.stringify(body)}\n`), headers);
+}
+
+function sendJsonBytes(reply: FastifyReply, bytes: Buffer, headers: Record<string, string>): FastifyReply {
   return reply.headers({ "cache-control": "no-store", ...headers, "content-type": JSON_TYPE }).send(bytes);
 }

@@ -1,4 +1,5 @@
 import { Fault } from "../../fault/fault.ts";
+import type { MergeLimits } from "./merge-execution.ts";
 
 /** Counts what a merge holds against its ceiling. */
 export interface MemoryBudget {
@@ -6,12 +7,13 @@ export interface MemoryBudget {
   hold(value: unknown): void;
 }
 
-export function memoryBudget(bytesMax: number): MemoryBudget {
+export function memoryBudget({ groupBytesMax: bytesMax, hold }: MergeLimits): MemoryBudget {
   let held = 0;
   return {
     hold(value) {
-      held += heldBytes(value);
-      if (held <= bytesMax) return;
+      const bytes = heldBytes(value);
+      held += bytes;
+      if (held <= bytesMax) return hold?.(bytes);
       throw new Fault(
         "answer-too-large",
         `merge the partials: more than ${bytesMax} bytes of groups and lists to hold`,

@@ -15,6 +15,8 @@ export interface Partial {
 export interface MergeLimits {
   /** Bytes, as estimated, that groups, sets and lists under merge may hold in memory. */
   readonly groupBytesMax: number;
+  /** Told of the same bytes as they come to be held; may refuse. */
+  readonly hold?: (bytes: number) => void;
   /** Keys that one request may ask for; more go in several requests. 10,000 unless told. */
   readonly keysPerRequestMax?: number;
 }

@@ -19,7 +19,7 @@ export function singleRound(
   limits: MergeLimits,
 ): MergeExecution {
   const window = requestWindow(plan, request);
-  const accumulator = messageAccumulator(recipe, { window, budget: memoryBudget(limits.groupBytesMax) });
+  const accumulator = messageAccumulator(recipe, { window, budget: memoryBudget(limits) });
   const pending = new PendingRequests<"partial">();
   const state = accumulator.empty();
 

@@ -71,7 +71,7 @@ export class TopMerge implements MergeExecution {
     this.#window = requestWindow(plan, request);
     this.#rank = compileRank(top.element, order);
     this.#orderField = order.field.name;
-    this.#budget = memoryBudget(limits.groupBytesMax);
+    this.#budget = memoryBudget(limits);
     const context = { window: this.#window, budget: this.#budget };
     // The groups are merged here; when the response is finished they stand ready in its state.
     const chosen = {

@@ -4,6 +4,7 @@ import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Clock } from "../../process/clock.ts";
 import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import { answeredShare, completenessOf } from "../reply/answer-completeness.ts";
+import type { MemoryPool, PooledMemory } from "./memory-pool.ts";
 import type { PreparedQuery } from "./prepared-query.ts";
 import type { QueryEntry, QueryRegister } from "./query-register.ts";
 
@@ -29,10 +30,12 @@ export class OpenQuery {
   readonly #stop = new AbortController();
   readonly #end: () => void;
   readonly #floor: number;
+  readonly #stopTimer: () => void;
+  readonly #memory: PooledMemory;
   #ended = false;
 
   /** Faults: `overloaded`, `invalid-request` for an id in use. */
-  constructor(query: PreparedQuery, register: QueryRegister, clock: Clock, serverFloor: number) {
+  constructor(query: PreparedQuery, register: QueryRegister, pool: MemoryPool, clock: Clock, serverFloor: number) {
     this.query = query;
     this.signal = AbortSignal.any([query.intent.signal, this.#stop.signal]);
     // One listener for each shard call under way: many shards are no leak.
@@ -51,11 +54,13 @@ export class OpenQuery {
       answered: 0,
     };
     const unregister = register.begin(this.entry);
+    this.#memory = pool.open();
     const tooLate = () => this.#stop.abort(new Fault("deadline-exceeded", "the query's deadline has passed"));
-    const stopTimer = clock.after(Math.max(0, remaining), tooLate);
+    this.#stopTimer = clock.after(Math.max(0, remaining), tooLate);
     this.#end = () => {
-      stopTimer();
+      this.#stopTimer();
       unregister();
+      this.#memory.giveAll();
       // Whatever a shard still does for this query is for nobody.
       this.#stop.abort(ENDED);
     };
@@ -65,6 +70,25 @@ export class OpenQuery {
     if (this.#ended) return;
     this.#ended = true;
     this.#end();
+  }
+
+  /** The answer is there: how long its reader takes is not the deadline's concern. */
+  answered(): void {
+    this.#stopTimer();
+  }
+
+  /** Counts what the query holds until it ends. The gateway's own fault stops it: no shard is missing for it. */
+  hold(bytes: number): void {
+    try {
+      this.#memory.take(bytes);
+    } catch (error) {
+      this.#stop.abort(error);
+      throw error;
+    }
+  }
+
+  release(bytes: number): void {
+    if (!this.#ended) this.#memory.give(bytes);
   }
 
   /** What stopped the query, when something did. */

@@ -1,8 +1,6 @@
-import { once } from "node:events";
 import type { Writable } from "node:stream";
 import type { JsonValue } from "@bufbuild/protobuf";
-import { Fault } from "../../fault/fault.ts";
-import type { Clock } from "../../process/clock.ts";
+import { drained, type ReaderPace } from "./reader-pace.ts";
 
 export const NDJSON_TYPE = "application/x-ndjson; charset=utf-8";
 
@@ -19,13 +17,13 @@ export async function writeLines(
   out: Writable,
   lines: AsyncIterable<JsonValue>,
   last: () => JsonValue,
-  options: { readonly clock: Clock; readonly stalledMs: number; readonly signal: AbortSignal },
+  pace: ReaderPace,
 ): Promise<void> {
   let chunk = "";
   const flush = async () => {
     const full = !out.write(chunk);
     chunk = "";
-    if (full) await drained(out, options);
+    if (full) await drained(out, pace);
   };
   for await (const line of lines) {
     chunk += `${JSON.stringify(line)}\n`;
@@ -33,21 +31,4 @@ export async function writeLines(
   }
   chunk += `${JSON.stringify(last())}\n`;
   await flush();
-}
-
-async function drained(
-  out: Writable,
-  { clock, stalledMs, signal }: { readonly clock: Clock; readonly stalledMs: number; readonly signal: AbortSignal },
-): Promise<void> {
-  const stalled = new AbortController();
-  const stop = clock.after(stalledMs, () => {
-    stalled.abort(new Fault("cancelled", `the reader took nothing for ${stalledMs} ms`));
-  });
-  try {
-    await once(out, "drain", { signal: AbortSignal.any([signal, stalled.signal]) });
-  } catch (error) {
-    throw stalled.signal.reason ?? signal.reason ?? error;
-  } finally {
-    stop();
-  }
 }

@@ -1,9 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
-import type { MethodDefinition, ServerUnaryCall, ServerWritableStream, sendUnaryData } from "@grpc/grpc-js";
+import type { MethodDefinition, ServerWritableStream } from "@grpc/grpc-js";
 
-export type RawUnaryCall = ServerUnaryCall<Buffer, Buffer>;
 export type RawStreamCall = ServerWritableStream<Buffer, Buffer>;
-export type RawReply = sendUnaryData<Buffer>;
 
 /**
  * Messages stay bytes at this door: which descriptors read them is known only when the request's snapshot, and with it

@@ -84,8 +84,8 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     await checkPortFree("127.0.0.1", config.controlPort, "control", "--control-port");
 
     const store = ControlStore.open(directory, manifest.mesh, clock.now());
-    store.update((state) => takeManifest(state, manifest, clock.now()));
-    const dangling = danglingBindings(store.state, manifest);
+    const accepted = takeManifest(store.state, manifest, clock.now());
+    const dangling = danglingBindings(accepted, manifest);
     if (dangling.length > 0) {
       throw new Fault(
         "invalid-manifest",
@@ -99,6 +99,8 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     const onProgress = config.onSeedProgress;
     const seeding = { manifest, store, log, logDirectory: directory.log, clock, report, onProgress };
     await createTopics(seeding);
+    // Only now: a start that is refused has changed no wish.
+    store.update(() => accepted);
 
     let driver: MeshDriver | undefined;
     let announcer: Announcer | undefined;

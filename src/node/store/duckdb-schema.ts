@@ -32,11 +32,35 @@ export async function createSchema(connection: DuckDBConnection, tables: readonl
     PRIMARY KEY (topic, partition, from_position))`);
   await connection.run(`CREATE TABLE IF NOT EXISTS meta.rejects (
     topic VARCHAR, partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, reason VARCHAR, key BLOB, value BLOB)`);
+  await connection.run("CREATE TABLE IF NOT EXISTS meta.tables (name VARCHAR PRIMARY KEY, description VARCHAR)");
   for (const table of tables) {
     const columns = storedColumns(table).map(({ name, sqlType }) => `${identifier(name)} ${sqlType}`);
     await connection.run(`CREATE TABLE IF NOT EXISTS ${tableName(table.name)} (${columns.join(", ")})`);
     await checkColumns(connection, table);
+    await checkDescription(connection, table);
   }
+}
+
+/**
+ * What a row means depends on more than its columns' names and types: on the topic it came from, on what its key is. Kept
+ * from the first opening on; only after the table is there, so that a description never stands for no table.
+ */
+async function checkDescription(connection: DuckDBConnection, table: TableSpec): Promise<void> {
+  const described = describeTable(table);
+  await connection.run("INSERT INTO meta.tables VALUES ($1, $2) ON CONFLICT DO NOTHING", [table.name, described]);
+  const found = await connection.runAndReadAll("SELECT description FROM meta.tables WHERE name = $1", [table.name]);
+  const built = found.getRows()[0]![0] as string;
+  if (built === described) return;
+  throw new Fault(
+    "invalid-manifest",
+    `open table "${table.name}": the manifest describes ${described}, the store was built with ${built}`,
+  );
+}
+
+/** The same for equal tables, whatever order their fields are in. */
+function describeTable({ topic, kind, distribution, key, columns }: TableSpec): string {
+  const plain = columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
+  return JSON.stringify({ topic, kind, distribution, key, columns: plain });
 }
 
 /** A table that is described otherwise than it was built would be read wrongly; there is no migration to guess. */

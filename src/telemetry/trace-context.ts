@@ -12,3 +12,13 @@ export function outgoingTraceparent(): string | undefined {
 export function readTraceparentWith(read: (() => string | undefined) | undefined): void {
   reader = read;
 }
+
+/**
+ * Trace context is passed on only when it is well-formed: https://www.w3.org/TR/trace-context/. Anything else is
+ * dropped, as the standard says, since the caller's tracing is no reason to refuse its query.
+ */
+export function parseTraceparent(text: string | undefined): string | undefined {
+  if (text === undefined || !/^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(text)) return undefined;
+  const [, trace, span] = text.split("-") as [string, string, string];
+  return /^0+$/.test(trace) || /^0+$/.test(span) ? undefined : text;
+}

@@ -6,6 +6,7 @@ import { DelayService } from "../../examples/flights/generated/flights/v1/delay_
 import { Fault } from "../../src/fault/fault.ts";
 import { ROUTE_HEADERS } from "../../src/mesh/route-headers.ts";
 import type { ServeOptions } from "../../src/service/serve/serve-service.ts";
+import { type StepEvent, stepChannel } from "../../src/telemetry/step-channel.ts";
 import { inTemporaryDirectory, type Served, served, VERSION } from "./running.ts";
 import { ShardCaller } from "./shard-caller.ts";
 import { scripted, writeSmallShard } from "./small-flights.ts";
@@ -63,6 +64,34 @@ describe("route headers", () => {
     await service.caller.call(summarize, {}, target);
     expect(handler).toHaveBeenCalledTimes(2);
   });
+});
+
+test("a call's step is part of its caller's trace; what is no trace context is dropped", async () => {
+  const service = await bound({ summarize: () => ({}) });
+  const seen: unknown[] = [];
+  const nothing = () => {};
+  const watch = {
+    start: ({ way, step, facts }: StepEvent) => {
+      if (way === "service" && step === "call") seen.push(facts.traceparent);
+    },
+    end: nothing,
+    asyncStart: nothing,
+    asyncEnd: nothing,
+    error: nothing,
+  };
+  stepChannel.subscribe(watch);
+  try {
+    const traceparent = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`;
+    for (const sent of [traceparent, "00-no-trace-01", undefined]) {
+      const headers = (metadata: Metadata) => {
+        if (sent !== undefined) metadata.set("traceparent", sent);
+      };
+      await service.caller.call(summarize, {}, target, { headers });
+    }
+    expect(seen).toEqual([traceparent, undefined, undefined]);
+  } finally {
+    stepChannel.unsubscribe(watch);
+  }
 });
 
 describe("stamps", () => {

@@ -11,6 +11,7 @@ import {
 } from "../../mesh/route-headers.ts";
 import { LATEST } from "../../mesh/snapshot-id.ts";
 import type { Clock } from "../../process/clock.ts";
+import { parseTraceparent } from "../../telemetry/trace-context.ts";
 import { statusFromFault } from "../../wire/fault-status.ts";
 import { GatewayService } from "../../wire/generated/skynetes/v1/gateway_pb.ts";
 import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
@@ -20,7 +21,7 @@ import { parseQuality } from "../receive/completeness-wish.ts";
 import { type RawMethod, type RawStreamCall, rawMethods } from "../receive/grpc/raw-service.ts";
 import { addReflection, type ReflectionIndex, reflectionIndex } from "../receive/grpc/reflection-service.ts";
 import { resetCall } from "../receive/grpc/reset-call.ts";
-import { parseAtLeast, parseQueryId, parseTraceparent } from "../receive/request-controls.ts";
+import { parseAtLeast, parseQueryId } from "../receive/request-controls.ts";
 import { completenessHeader } from "../reply/answer-completeness.ts";
 import { drained, type ReaderPace, taken } from "../reply/reader-pace.ts";
 import { QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";

@@ -4,6 +4,7 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { AT_LEAST_HEADER } from "../../mesh/route-headers.ts";
 import type { Clock } from "../../process/clock.ts";
+import { parseTraceparent } from "../../telemetry/trace-context.ts";
 import type { Answer, Gateway } from "../gateway.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
 import { parseQuality } from "../receive/completeness-wish.ts";
@@ -12,13 +13,7 @@ import { readQueryString } from "../receive/http/query-string.ts";
 import { readJsonBody } from "../receive/http/read-body.ts";
 import type { QueryIntent } from "../receive/query-intent.ts";
 import { type Json, readJson } from "../receive/read-json.ts";
-import {
-  parseAtLeast,
-  parseQueryId,
-  parseServiceName,
-  parseTimeout,
-  parseTraceparent,
-} from "../receive/request-controls.ts";
+import { parseAtLeast, parseQueryId, parseServiceName, parseTimeout } from "../receive/request-controls.ts";
 import { type AnswerJson, completenessJson, messageJson } from "../reply/answer-json.ts";
 import { matchesTag } from "../reply/entity-tag.ts";
 import { NDJSON_TYPE, writeLines } from "../reply/ndjson.ts";

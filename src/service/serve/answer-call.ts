@@ -9,6 +9,7 @@ import { BOUNDS_HEADER, STAMP_HEADER } from "../../mesh/route-headers.ts";
 import type { Clock } from "../../process/clock.ts";
 import { inSlices, nextTurn } from "../../process/turn.ts";
 import { step } from "../../telemetry/step-channel.ts";
+import { parseTraceparent } from "../../telemetry/trace-context.ts";
 import { StampSchema, TopBoundsSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { BindingHold, BindingTable } from "../bind/binding-table.ts";
 import type { CallContext } from "../define-service.ts";
@@ -168,7 +169,7 @@ async function admitted<State>(
     initial.set(STAMP_HEADER, Buffer.from(toBinary(StampSchema, create(StampSchema, stamp))));
     // Before the handler runs: the caller checks the stamp before it reads the first byte of the partial.
     call.sendMetadata(initial);
-    await step("service", "call", { method: attempted, ...route }, () => work(contextOf(route, active), state));
+    await step("service", "call", factsOf(call, attempted, route), () => work(contextOf(route, active), state));
   } catch (error) {
     if (!active.signal.aborted) host.report(error, attempted);
     throw error;
@@ -176,6 +177,12 @@ async function admitted<State>(
     hold?.release();
     active.end();
   }
+}
+
+/** With the caller's trace context, so that its spans and these are one trace. */
+function factsOf(call: AnyCall, method: string, route: CallRoute): Record<string, string | number> {
+  const traceparent = parseTraceparent(call.metadata.get("traceparent")[0]?.toString());
+  return { method, ...route, ...(traceparent === undefined ? {} : { traceparent }) };
 }
 
 function contextOf(route: CallRoute, active: ActiveCall): CallContext {

@@ -30,7 +30,7 @@ export function planTable(facts: MeshFacts): PlanStep {
     const wayOf = (tuple: RouteTuple): VerifiedTuple => ({
       snapshot: tuple.snapshot,
       version,
-      way: wayTo(sealOf(facts, tuple.snapshot), endpoints),
+      way: wayTo(facts, version, sealOf(facts, tuple.snapshot), endpoints),
     });
     const mustProve = areAmong(endpoints, last) ? [] : keptHere;
     const mayChange = mustProve.every((tuple) => isVerified(facts, wayOf(tuple)));

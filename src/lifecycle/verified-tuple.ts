@@ -1,7 +1,7 @@
-/** A snapshot and version, and the exact way to them: another endpoint or seal is another tuple. */
+/** A snapshot and version, and the exact way to them: another endpoint, process or seal is another tuple. */
 export interface VerifiedTuple {
   readonly snapshot: string;
   readonly version: string;
-  /** The seal's digest and the version's endpoints, as text. */
+  /** A digest of the seal, the version's endpoints and the instances that answer there. */
   readonly way: string;
 }

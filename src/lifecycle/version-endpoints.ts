@@ -82,9 +82,21 @@ export function areAmong(some: readonly VersionEndpoint[], all: readonly Version
   return some.every((e) => all.some((a) => a.shard === e.shard && a.node === e.node && a.address === e.address));
 }
 
-/** The way to a tuple: the state that must answer and where. What was verified of one way says nothing of another. */
-export function wayTo(sealSha256: string, endpoints: readonly VersionEndpoint[]): string {
-  const lines = endpoints.map((e) => `${e.shard} ${e.node} ${e.address}`).sort();
+/**
+ * The way to a tuple: the state that must answer, where, and which run of which process. What was verified of one way
+ * says nothing of another; a process that was started again, though at its old address, is another.
+ */
+export function wayTo(
+  facts: MeshFacts,
+  version: string,
+  sealSha256: string,
+  endpoints: readonly VersionEndpoint[],
+): string {
+  const instanceAt = ({ node, address }: VersionEndpoint) => {
+    const service = facts.service(version, node);
+    return service?.address === address ? service.instance : "";
+  };
+  const lines = endpoints.map((e) => `${e.shard} ${e.node} ${e.address} ${instanceAt(e)}`).sort();
   return createHash("sha256")
     .update([sealSha256, ...lines].join("\n"))
     .digest("hex");

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -74,6 +74,19 @@ describe("control files", () => {
   test("a change is on disk when update returns, and is there after a restart", () => {
     open().update((s) => ({ ...s, seeded: ["flights"] }));
     expect(open().state.seeded).toEqual(["flights"]);
+  });
+
+  test("what could not be written is not seen: neither a wish nor a table", () => {
+    const store = open();
+    store.update((s) => ({ ...s, seeded: ["flights"] }));
+    store.publish(table(1n), []);
+    const control = dirname(dataDirectory(root).stateFile);
+    rmSync(control, { recursive: true });
+    writeFileSync(control, "no directory");
+    expect(() => store.update((s) => ({ ...s, seeded: ["flights", "airports"] }))).toThrow();
+    expect(store.state.seeded).toEqual(["flights"]);
+    expect(() => store.publish(table(2n), [])).toThrow();
+    expect(store.published.table?.epoch).toBe(1n);
   });
 
   test("a file that is damaged is refused and named, never taken for an empty one", () => {

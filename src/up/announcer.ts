@@ -8,6 +8,7 @@ import { GATEWAY, serviceChildName } from "./child/child-specs.ts";
 import type { MeshChildren } from "./child/mesh-children.ts";
 import type { ControlStore } from "./control/control-store.ts";
 import type { ActionFailure } from "./drive/action-runner.ts";
+import type { BindDeaths } from "./drive/bind-deaths.ts";
 import { type Endpoints, removeEndpoints, writeEndpoints } from "./endpoints-file.ts";
 
 /** Snapshots of the manifest that the mesh is announced without. */
@@ -25,6 +26,7 @@ export interface AnnouncerParts {
   };
   readonly store: ControlStore;
   readonly children: MeshChildren;
+  readonly deaths: BindDeaths;
   readonly controlAddress: string;
   readonly file: string;
 }
@@ -80,7 +82,9 @@ export class Announcer {
       (phase === "Serving" && this.#isBound(observed, snapshot));
     const { table, gateways } = observed;
     const isApplied = table === undefined || gateways.every(({ status }) => status?.epoch === table.epoch);
-    if (!isApplied || plan.actions.some(({ kind }) => ROUTING.has(kind)) || !wanted.every(isSettled)) return;
+    const isRouting = (action: Action) =>
+      ROUTING.has(action.kind) && !(action.kind === "bind" && failed.has(action.snapshot));
+    if (!isApplied || plan.actions.some(isRouting) || !wanted.every(isSettled)) return;
     this.#served = true;
     this.#parts.config.onServing(endpoints, { waiting, failed });
   }
@@ -94,12 +98,13 @@ export class Announcer {
       }
       return undefined;
     };
-    return new Map(
-      observed.snapshots.flatMap(({ id, bindings }) => {
+    return new Map([
+      ...this.#parts.deaths.reasons(),
+      ...observed.snapshots.flatMap(({ id, bindings }) => {
         const reason = bindings.map(({ version }) => reasonOf(version)).find((text) => text !== undefined);
-        return reason === undefined ? [] : [[id, reason]];
+        return reason === undefined ? [] : [[id, reason] as const];
       }),
-    );
+    ]);
   }
 
   /** After a restart the table is there before the services have their snapshots again. */

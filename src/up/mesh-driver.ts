@@ -7,9 +7,11 @@
  * is just another observation.
  */
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import type { Action } from "../lifecycle/action.ts";
 import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
 import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
 import { planMesh } from "../lifecycle/plan-mesh.ts";
+import { renderAction } from "../lifecycle/render-plan.ts";
 import { sleep } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { step } from "../telemetry/step-channel.ts";
@@ -113,11 +115,19 @@ export class MeshDriver {
     if (this.#stop.signal.aborted) return true;
     const plan = planMesh(manifest, observed);
     this.#plan = plan;
-    this.#runner.start(plan.actions);
+    const admitted = this.#admit(plan.actions);
+    this.#runner.start(admitted);
     this.#tellPhases(plan);
     for (const news of this.#ingest.of(observed.nodes)) this.#options.report.line("warn", news);
     onPlan(plan, observed, this.#runner.failures());
-    return plan.actions.length === 0 && !this.#runner.busy;
+    return admitted.length === 0 && !this.#runner.busy;
+  }
+
+  #admit(actions: readonly Action[]): readonly Action[] {
+    const { memory, clock } = this.#options.parts;
+    const failing = new Set(this.#runner.failures().map(({ text }) => text));
+    const isFailing = (action: Action) => failing.has(renderAction(action));
+    return memory.deaths.admit(actions, this.#runner.underWay(), clock.monotonic(), isFailing);
   }
 
   #tellPhases(plan: MeshPlan): void {

@@ -140,7 +140,8 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     const controlAddress = await listen(control, config.controlPort);
     opened.push(() => stopServer(control, clock));
 
-    const announce = new Announcer({ config, store, children, controlAddress, file: directory.endpointsFile });
+    const { deaths } = parts.memory;
+    const announce = new Announcer({ config, store, children, deaths, controlAddress, file: directory.endpointsFile });
     announcer = announce;
     opened.push(() => announce.close());
     driver = new MeshDriver({

@@ -16,7 +16,7 @@ let mesh: RunningMesh | undefined;
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "skynetes-refusals-"));
-  file = writeSmallMesh(directory, makeFlights(1_500));
+  file = writeSmallMesh(directory, makeFlights(6_000));
   text = readFileSync(file, "utf8");
 });
 afterAll(async () => {
@@ -31,8 +31,17 @@ async function stop(): Promise<void> {
   mesh = undefined;
 }
 
-/** Version 2 is built of this module instead. */
-function withModule(source: string): string {
+async function january(): Promise<unknown> {
+  const { body } = await request(`${mesh?.http}/v1/snapshots/january/${DELAY}/Summarize`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{}",
+  });
+  return body.json();
+}
+
+/** Version 2 is built of this module instead; `forAll`: it answers at every snapshot. */
+function withModule(source: string, forAll = false): string {
   const module = join(directory, "broken.ts");
   writeFileSync(module, source);
   const template = { module, env: { DELAYED_FROM_MINUTES: "15" } };
@@ -40,7 +49,10 @@ function withModule(source: string): string {
     .split("---\n")
     .filter((document) => document !== "")
     .map((document) => JSON.parse(document));
-  for (const { metadata, spec } of documents) if (metadata.name === V2) spec.template = template;
+  for (const { kind, metadata, spec } of documents) {
+    if (metadata.name === V2) spec.template = template;
+    if (kind === "Snapshot" && forAll) spec.bindings = [{ service: DELAY, version: V2 }];
+  }
   const all = documents.map((document) => `---\n${JSON.stringify(document)}\n`).join("");
   return all.replaceAll(V2, `delay-v2-${templateHash(template)}`);
 }
@@ -50,13 +62,29 @@ describe("what only a started process finds", () => {
     writeFileSync(file, withModule("export default {{"));
     mesh = await startUp(file, join(directory, "broken"));
     expect(mesh.stderr()).toMatch(/^ {2}all +fails: delay-v2-\w+ on node-[ab]: load service module .*broken\.ts/m);
-    const { body } = await request(`${mesh.http}/v1/snapshots/january/${DELAY}/Summarize`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: "{}",
-    });
-    expect(await body.json()).toMatchObject({ answer: { flights: "744" } });
+    expect(await january()).toMatchObject({ answer: { flights: "744" } });
     expect(mesh.stderr().match(/ended: exit code 78/g)?.length).toBeLessThanOrEqual(2);
+    await stop();
+  }, 120_000);
+
+  test("a snapshot that kills its service leaves the version's other snapshots served", async () => {
+    const delay = join(import.meta.dirname, "../../examples/flights/delay-service.ts");
+    const source = `
+      import make from ${JSON.stringify(delay)};
+      const service = make({ DELAYED_FROM_MINUTES: "1" });
+      // More than all shards of january together.
+      const isAll = ({ tables }) => tables.find(({ name }) => name === "flights").rows > 800n;
+      const load = (snapshot) => (isAll(snapshot) ? process.exit(9) : service.load(snapshot));
+      export default { ...service, load };
+    `;
+    writeFileSync(file, withModule(source, true));
+    mesh = await startUp(file, join(directory, "killing"));
+    expect(mesh.stderr()).toMatch(/^ {2}all +fails: .*its process died 2 times while it loaded this snapshot/m);
+    const started = mesh.stderr().match(/exit code 9/g)?.length;
+    expect(await january()).toMatchObject({ answer: { flights: "744" } });
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(mesh.stderr().match(/exit code 9/g)?.length).toBe(started);
+    expect(await january()).toMatchObject({ answer: { flights: "744" } });
     await stop();
   }, 120_000);
 

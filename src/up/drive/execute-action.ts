@@ -107,6 +107,7 @@ async function bind(action: BindAction, parts: ActionParts, signal: AbortSignal)
       throw new Fault("stamp-mismatch", `bind ${snapshot} shard ${shard} to ${version} on ${node}: ${difference}`);
     }
     refusals?.delete(key);
+    parts.memory.deaths.lived(action);
   } catch (error) {
     const fault = faultFromUnknown(error, `bind ${snapshot} shard ${shard}`);
     // A process that is away has refused nothing.
@@ -114,6 +115,8 @@ async function bind(action: BindAction, parts: ActionParts, signal: AbortSignal)
       const known = refusals ?? new Map();
       known.set(key, { shard, snapshot, reason: fault.message });
       parts.memory.refused.set(instance, known);
+    } else if (fault.code === "UNAVAILABLE" && !signal.aborted && (await hasEnded(instance, parts, address, signal))) {
+      parts.memory.deaths.died(action, parts.clock.monotonic());
     }
     throw fault;
   }
@@ -121,6 +124,15 @@ async function bind(action: BindAction, parts: ActionParts, signal: AbortSignal)
 
 async function instanceAt(parts: ActionParts, address: string, signal: AbortSignal): Promise<string> {
   return (await parts.clients.service(address).listBindings({}, { timeoutMs: QUICK_TIMEOUT_MS, signal })).instance;
+}
+
+/** The node may be what is away; then the service is as it was. */
+async function hasEnded(instance: string, parts: ActionParts, address: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await instanceAt(parts, address, signal)) !== instance;
+  } catch (error) {
+    return faultFromUnknown(error, `ask ${address}`).code === "UNAVAILABLE";
+  }
 }
 
 async function verify(action: Action & { kind: "verify" }, parts: ActionParts, signal: AbortSignal): Promise<void> {

@@ -23,6 +23,7 @@ import { GATEWAY, type ServiceProcess, serviceChildName } from "../child/child-s
 import type { ControlClients } from "../child/control-clients.ts";
 import type { MeshChildren } from "../child/mesh-children.ts";
 import type { ControlStore } from "../control/control-store.ts";
+import { BindDeaths } from "./bind-deaths.ts";
 
 /** A healthy part answers within milliseconds; one that loads a snapshot may hold its event loop for a while. */
 const STATUS_TIMEOUT_MS = 3_000;
@@ -44,6 +45,8 @@ export class ObservationMemory {
   readonly described = new Map<string, DescribeResponse>();
   /** By instance of the service process, then shard and snapshot. */
   readonly refused = new Map<string, Map<string, RefusedBind>>();
+  /** What has killed a process says something of the next one too. */
+  readonly deaths = new BindDeaths();
   /** By instance of the gateway. */
   readonly verified = new Map<string, readonly VerifiedTuple[]>();
   gatewayInstance: string | undefined;
@@ -151,7 +154,10 @@ async function observeService(parts: ObserveParts, { node, version }: ServicePro
         `it says that it is ${described.serviceVersion} of ${described.service}, not ${version.name} of ${version.service}`,
       );
     }
-    const refused = [...(memory.refused.get(instance)?.values() ?? [])];
+    const refused = [
+      ...(memory.refused.get(instance)?.values() ?? []),
+      ...memory.deaths.refused(version.name, node, parts.store.state.shards),
+    ];
     const { service, descriptors, converse } = described;
     const stamps = bound.map(({ shard, snapshot, stateDigest, serviceVersion }) => ({
       shard,

@@ -23,7 +23,7 @@ export interface RunningNode {
  */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
   await makeDurableDirectory(config.dataDirectory);
-  const node = await Node.open(config, await DirectoryArchive.open(config.archiveDirectory));
+  const node = await Node.open(config, await DirectoryArchive.open(config.archiveDirectory, config.node));
   const server = new Server();
   addUnaryService(server, NodeAgentService, node.handlers);
   try {

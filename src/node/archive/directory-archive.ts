@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { copyFile, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { copyFile, readdir, readFile, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "../../fault/fault.ts";
 import { crashPoint } from "../../process/crash-point.ts";
@@ -22,26 +22,33 @@ const DOOMED = ".doomed";
 /** The archive on a mounted directory: `objects/<sha256>` and `shards/<shard>/<snapshot>/<node>.manifest.json`. */
 export class DirectoryArchive implements Archive {
   readonly #path: string;
+  /** Who writes here: a mark in the names of files that are not whole yet. */
+  readonly #node: string;
 
-  private constructor(path: string) {
+  private constructor(path: string, node: string) {
     this.#path = path;
+    this.#node = node;
   }
 
-  static async open(path: string): Promise<DirectoryArchive> {
+  /** `node` is the one process of its name. Removes what it left when it died, and nothing of others who write now. */
+  static async open(path: string, node: string): Promise<DirectoryArchive> {
     await makeDurableDirectory(join(path, "objects"));
     await makeDurableDirectory(join(path, "shards"));
     // Set aside by a node that died before it knew whether the object is still named: it stays.
     for (const name of await readdir(join(path, "objects"))) {
+      if (isTemporaryName(name) && name.includes(`${markOf(node)}.`))
+        await rm(join(path, "objects", name), { force: true });
       if (!name.endsWith(DOOMED)) continue;
       const aside = join(path, "objects", name);
       await rename(aside, aside.slice(0, -DOOMED.length)).catch(notThere);
     }
-    return new DirectoryArchive(path);
+    return new DirectoryArchive(path, node);
   }
 
   async putObject(sha256: string, bytes: bigint, path: string): Promise<void> {
     if (await this.hasObject(sha256, bytes)) return;
-    await copyVerified(path, this.#object(sha256), sha256);
+    const object = this.#object(sha256);
+    await copyVerified(path, object, sha256, temporaryName(object + markOf(this.#node)));
     crashPoint("object-archived");
   }
 
@@ -51,7 +58,7 @@ export class DirectoryArchive implements Archive {
   }
 
   fetchObject(sha256: string, path: string): Promise<void> {
-    return copyVerified(this.#object(sha256), path, sha256);
+    return copyVerified(this.#object(sha256), path, sha256, temporaryName(path));
   }
 
   async putManifest(key: ArchiveKey, text: string): Promise<void> {
@@ -83,24 +90,36 @@ export class DirectoryArchive implements Archive {
   async dropManifest(key: ArchiveKey): Promise<void> {
     const dropped = await this.readManifest(key).catch(() => undefined);
     await rm(this.#manifest(key), { force: true });
-    for (const { sha256 } of dropped === undefined ? [] : segmentsOf(dropped.manifest)) {
-      const aside = `${this.#object(sha256)}${DOOMED}`;
-      const moved = await rename(this.#object(sha256), aside).then(() => true, notThere);
-      if (moved !== true) continue;
-      if ((await this.#named()).has(sha256)) await renameDurably(aside, this.#object(sha256));
-      else await rm(aside, { force: true });
+    await rmdir(dirname(this.#manifest(key))).catch(stillNeeded);
+    const aside: string[] = [];
+    try {
+      for (const { sha256 } of dropped === undefined ? [] : segmentsOf(dropped.manifest)) {
+        const object = this.#object(sha256);
+        const moved = await rename(object, object + DOOMED).then(() => true, notThere);
+        if (moved === true) aside.push(sha256);
+      }
+      const named = aside.length === 0 ? new Set<string>() : await this.#named();
+      // Nobody knows what a manifest names that cannot be read, so everything stays until it is mended or dropped.
+      for (const sha256 of aside)
+        if (named?.has(sha256) === false) await rm(this.#object(sha256) + DOOMED, { force: true });
+    } finally {
+      for (const sha256 of aside) {
+        await renameDurably(this.#object(sha256) + DOOMED, this.#object(sha256)).catch(notThere);
+      }
     }
   }
 
-  /** Every object that some manifest names. */
-  async #named(): Promise<Set<string>> {
+  /** Every object that some manifest names; `undefined` when one of them cannot be read. */
+  async #named(): Promise<Set<string> | undefined> {
     const named = new Set<string>();
     const root = join(this.#path, "shards");
     for (const name of await readdir(root, { recursive: true })) {
       if (!name.endsWith(MANIFEST) || isTemporaryName(name)) continue;
       const text = await readFile(join(root, name), "utf8").catch(notThere);
       if (text === undefined) continue;
-      for (const { sha256 } of segmentsOf(parseManifest(text, join(root, name)).manifest)) named.add(sha256);
+      const manifest = parsed(text, join(root, name));
+      if (manifest === undefined) return undefined;
+      for (const { sha256 } of segmentsOf(manifest.manifest)) named.add(sha256);
     }
     return named;
   }
@@ -114,9 +133,13 @@ export class DirectoryArchive implements Archive {
   }
 }
 
+/** In the name of a copy under way, after the digest. */
+function markOf(node: string): string {
+  return `.by-${node}`;
+}
+
 /** Copies, compares the copy's digest with the name it is to have, and only then gives it that name. */
-async function copyVerified(from: string, to: string, sha256: string): Promise<void> {
-  const temporary = temporaryName(to);
+async function copyVerified(from: string, to: string, sha256: string, temporary: string): Promise<void> {
   try {
     // A file system that can share the blocks of both files does so.
     await copyFile(from, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE).catch(
@@ -132,6 +155,20 @@ async function copyVerified(from: string, to: string, sha256: string): Promise<v
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+function parsed(text: string, path: string): FrozenShard | undefined {
+  try {
+    return parseManifest(text, path);
+  } catch (error) {
+    if (error instanceof Fault && error.id === "data-corrupt") return undefined;
+    throw error;
+  }
+}
+
+/** Another node's copy is in it, or it is gone already. */
+function stillNeeded(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOTEMPTY" && error.code !== "ENOENT") throw error;
 }
 
 function notThere(error: NodeJS.ErrnoException): undefined {

@@ -7,6 +7,8 @@ import { Fault } from "../../fault/fault.ts";
  * a key that the client did not mean is a wrong answer. So this reader keeps the text of every number that a double may
  * not hold exactly, refuses duplicate keys (equal values too), depth beyond a limit, numbers that are not finite, lone
  * surrogates and `__proto__`, and says where: each fault carries a JSON pointer.
+ *
+ * It reads in one turn of the event loop, so it also bounds the number of values: 100,000 are about 50 ms with decoding.
  */
 export type Json = null | boolean | number | string | ExactNumber | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -20,6 +22,9 @@ export class ExactNumber {
     this.text = text;
   }
 }
+
+/** Of one text: every key with its value, every item of a list. */
+const VALUES_MAX = 100_000;
 
 /** Faults: `malformed-request`, with a pointer and the position. */
 export function readJson(text: string, depthMax: number): Json {
@@ -45,6 +50,7 @@ class Reader {
   readonly #depthMax: number;
   readonly #path: (string | number)[] = [];
   #at = 0;
+  #values = 0;
 
   constructor(text: string, depthMax: number) {
     this.#text = text;
@@ -58,6 +64,7 @@ class Reader {
   }
 
   #value(): Json {
+    if (++this.#values > VALUES_MAX) this.#fail(`more than ${VALUES_MAX} values`);
     this.#space();
     const value = this.#bare();
     this.#space();

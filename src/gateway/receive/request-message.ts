@@ -15,6 +15,7 @@ import { unknownField } from "./unknown-fields.ts";
 
 /** So many mistakes are listed; a body may hold thousands. */
 const ERRORS_MAX = 20;
+const LEAVES_AT_ONCE = 256;
 
 /** Faults: `malformed-request` (wire format), `invalid-request` with a pointer to everything that is wrong. */
 export function decodeRequest(desc: DescMessage, body: RequestBody, registry: Registry): Message {
@@ -22,17 +23,22 @@ export function decodeRequest(desc: DescMessage, body: RequestBody, registry: Re
   if (body.kind === "binary") {
     return decodeBinary(desc, body.bytes, attempted);
   }
-  const wrong: { pointer: string; detail: string }[] = [];
-  const walk = new JsonWalk(registry, wrong, body.pointer);
-  const plain = walk.message(desc, body.value as Json, []);
-  if (wrong.length === 0) {
+  const shape = new JsonWalk(registry, body.pointer, false);
+  const plain = shape.message(desc, body.value as Json, []);
+  let reason = "";
+  if (shape.wrong.length === 0) {
     try {
       return fromJson(desc, plain, { registry, ignoreUnknownFields: false });
     } catch (error) {
-      // Every leaf was tried alone, so this is about how they go together, such as two fields of one oneof.
-      wrong.push({ pointer: body.pointer, detail: reasonOf(error) });
+      reason = reasonOf(error);
     }
   }
+  // Only a request that is refused pays for the search of what is wrong with it.
+  const search = new JsonWalk(registry, body.pointer, true);
+  search.message(desc, body.value as Json, []);
+  const { wrong } = search;
+  // If no leaf is wrong alone it is about how they go together, such as two fields of one oneof.
+  if (wrong.length === 0) wrong.push({ pointer: body.pointer, detail: reason });
   const text = wrong.map((w) => `${w.pointer === "" ? "/" : w.pointer}: ${w.detail}`).join("; ");
   throw new Fault("invalid-request", `${attempted}: ${text}`, { errors: wrong });
 }
@@ -57,13 +63,16 @@ function decodeBinary(desc: DescMessage, bytes: Uint8Array, attempted: string): 
  */
 class JsonWalk {
   readonly #registry: Registry;
-  readonly #wrong: { pointer: string; detail: string }[];
+  /** What is wrong, up to a number. */
+  readonly wrong: { pointer: string; detail: string }[] = [];
   readonly #root: string;
+  /** Also reads every value as its field does, which the walk itself does not: that costs a message for each. */
+  readonly #triesLeaves: boolean;
 
-  constructor(registry: Registry, wrong: { pointer: string; detail: string }[], root: string) {
+  constructor(registry: Registry, root: string, triesLeaves: boolean) {
     this.#registry = registry;
-    this.#wrong = wrong;
     this.#root = root;
+    this.#triesLeaves = triesLeaves;
   }
 
   message(desc: DescMessage, json: Json, path: readonly (string | number)[]): JsonValue {
@@ -89,11 +98,8 @@ class JsonWalk {
         return this.#nested(desc, key, field.message, json, path, (value) => value);
       case "list":
         if (!Array.isArray(json)) return this.#report(path, "a list is expected");
-        return json.map((item, i) => {
-          const at = [...path, i];
-          if (field.listKind === "message") return this.#nested(desc, key, field.message, item, at, (value) => [value]);
-          return this.#leaf(desc, key, scalarOf(field), item, at, (value) => [value]);
-        });
+        if (field.listKind !== "message") return this.#leaves(desc, field, key, json, path);
+        return json.map((item, i) => this.#nested(desc, key, field.message, item, [...path, i], (value) => [value]));
       case "map": {
         if (!isObject(json)) return this.#report(path, "an object is expected");
         return Object.fromEntries(
@@ -108,6 +114,31 @@ class JsonWalk {
       default:
         return this.#leaf(desc, key, scalarOf(field), json, path, (value) => value);
     }
+  }
+
+  /** Many at once, and one by one only where some of them are wrong: a body may hold hundreds of thousands. */
+  #leaves(
+    desc: DescMessage,
+    field: DescField,
+    key: string,
+    items: readonly Json[],
+    path: readonly (string | number)[],
+  ): JsonValue[] {
+    const scalar = scalarOf(field);
+    const plain: JsonValue[] = [];
+    for (let start = 0; start < items.length; start += LEAVES_AT_ONCE) {
+      const some = items.slice(start, start + LEAVES_AT_ONCE);
+      const values = some.map((item) => leafValue(scalar, item));
+      const known = values.filter((value) => value !== undefined);
+      if (known.length === some.length && this.#isReadable(desc, key, known)) {
+        for (const value of known) plain.push(value);
+      } else {
+        for (const [i, item] of some.entries()) {
+          plain.push(this.#leaf(desc, key, scalar, item, [...path, start + i], (value) => [value]));
+        }
+      }
+    }
+    return plain;
   }
 
   #nested(
@@ -131,15 +162,13 @@ class JsonWalk {
     path: readonly (string | number)[],
     wrap: (value: JsonValue) => JsonValue,
   ): JsonValue {
-    let value: JsonValue;
-    if (json instanceof ExactNumber) {
-      const number = numberFor(scalar, json.text);
-      if (number === undefined) return this.#report(path, `${json.text.slice(0, 60)} does not fit the field`);
-      value = number;
-    } else if (isObject(json) || Array.isArray(json)) {
-      return this.#report(path, "a single value is expected");
-    } else {
-      value = json as JsonValue;
+    const value = leafValue(scalar, json);
+    if (value === undefined) {
+      const isNumber = json instanceof ExactNumber;
+      return this.#report(
+        path,
+        isNumber ? `${json.text.slice(0, 60)} does not fit the field` : "a single value is expected",
+      );
     }
     return this.#try(parent, key, value, path, wrap);
   }
@@ -152,6 +181,8 @@ class JsonWalk {
     path: readonly (string | number)[],
     wrap: (value: JsonValue) => JsonValue,
   ): JsonValue {
+    // More would not be listed.
+    if (!this.#triesLeaves || this.wrong.length >= ERRORS_MAX) return value;
     try {
       fromJson(parent, { [key]: wrap(value) }, { registry: this.#registry });
       return value;
@@ -160,8 +191,18 @@ class JsonWalk {
     }
   }
 
+  #isReadable(parent: DescMessage, key: string, values: readonly JsonValue[]): boolean {
+    if (!this.#triesLeaves || this.wrong.length >= ERRORS_MAX) return true;
+    try {
+      fromJson(parent, { [key]: [...values] }, { registry: this.#registry });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #report(path: readonly (string | number)[], detail: string): null {
-    if (this.#wrong.length < ERRORS_MAX) this.#wrong.push({ pointer: this.#root + jsonPointer(path), detail });
+    if (this.wrong.length < ERRORS_MAX) this.wrong.push({ pointer: this.#root + jsonPointer(path), detail });
     return null;
   }
 }
@@ -178,6 +219,12 @@ const REAL: ReadonlySet<ScalarType> = new Set([ScalarType.DOUBLE, ScalarType.FLO
 /** Enums are given as their names or small numbers and have no scalar type. */
 function scalarOf(field: DescField): ScalarType | undefined {
   return field.scalar;
+}
+
+/** `undefined`: no single value, or a number that the field cannot hold. */
+function leafValue(scalar: ScalarType | undefined, json: Json): JsonValue | undefined {
+  if (json instanceof ExactNumber) return numberFor(scalar, json.text);
+  return isObject(json) || Array.isArray(json) ? undefined : (json as JsonValue);
 }
 
 /** The JSON value that says exactly this number for the field's type; `undefined` when none does. */

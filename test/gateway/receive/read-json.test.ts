@@ -75,3 +75,10 @@ describe("the JSON reader", () => {
     expect(jsonPointer(["a/b", "c~d", 0])).toBe("/a~1b/c~0d/0");
   });
 });
+
+test("more values than a turn of the event loop is for are refused", () => {
+  const list = (length: number) => `[${Array(length).fill(1).join()}]`;
+  expect(() => readJson(list(99_999), 4)).not.toThrow();
+  expect(() => readJson(list(100_000), 4)).toThrow(/more than 100000 values/);
+  expect(() => readJson(`[${Array(60_000).fill('{"a":1}').join()}]`, 4)).toThrow(/more than 100000 values/);
+});

@@ -1,9 +1,15 @@
-import { create, createRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, createRegistry, fromBinary, fromJson, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import type { Fault } from "../../../src/fault/fault.ts";
 import { readJson } from "../../../src/gateway/receive/read-json.ts";
 import { decodeRequest } from "../../../src/gateway/receive/request-message.ts";
 import { probeService } from "../probe-service.ts";
+
+vi.mock(import("@bufbuild/protobuf"), async (original) => {
+  const real = await original();
+  return { ...real, fromJson: vi.fn(real.fromJson) as typeof real.fromJson };
+});
 
 const { desc } = probeService();
 const input = desc.method.echo!.input;
@@ -51,6 +57,32 @@ describe("numbers of requests", () => {
     );
     expect(decode('{"real": 9007199254740993}').real).toBe(9007199254740992);
     expect(decode('{"real": "NaN"}').real).toBeNaN();
+  });
+
+  test("a long list is read at once, not with a message for each item", () => {
+    vi.mocked(fromJson).mockClear();
+    const many = Array.from({ length: 50_000 }, (_, i) => i);
+    decodeRequest(input, { kind: "json", value: { many }, pointer: "" }, registry);
+    expect(fromJson).toHaveBeenCalledTimes(1);
+    const wrong = [...many, "x"];
+    expect(() => decodeRequest(input, { kind: "json", value: { many: wrong }, pointer: "" }, registry)).toThrow();
+    expect(vi.mocked(fromJson).mock.calls.length).toBeLessThan(600);
+  });
+
+  test("every wrong item of a long list is found by its place, up to the number that is listed", () => {
+    const items = Array.from({ length: 2_000 }, (_, i): number | string => i);
+    for (const place of [0, 255, 256, 1_999]) items[place] = "x";
+    const pointers = (value: unknown) => {
+      try {
+        decodeRequest(input, { kind: "json", value, pointer: "" }, registry);
+        return [];
+      } catch (error) {
+        return (error as Fault).detail.errors?.map(({ pointer }) => pointer);
+      }
+    };
+    expect(pointers({ many: items })).toEqual(["/many/0", "/many/255", "/many/256", "/many/1999"]);
+    expect(pointers({ many: items.map(() => "x") })?.length).toBe(20);
+    expect(pointers({ many: [1, { a: 1 }], number: "x", nothing: 1 })).toEqual(["/many/1", "/number", "/nothing"]);
   });
 
   test("bytes that are no message are a fault, whatever they are", () => {

@@ -123,6 +123,9 @@ function withDependencies(file: DescFile, seen = new Set<DescFile>()): Uint8Arra
   return [own, ...file.dependencies.flatMap((dependency) => withDependencies(dependency, seen))];
 }
 
+/** Of one stream: a tool asks for each service and file once. */
+const QUESTIONS_MAX = 1_000;
+
 export function addReflection(server: Server, index: () => ReflectionIndex): void {
   const home = dirname(createRequire(import.meta.url).resolve("@grpc/reflection/package.json"));
   for (const version of ["v1", "v1alpha"]) {
@@ -131,7 +134,18 @@ export function addReflection(server: Server, index: () => ReflectionIndex): voi
     const service = loaded[`grpc.reflection.${version}.ServerReflection`] as ServiceDefinition;
     server.addService(service as never, {
       ServerReflectionInfo: (stream: ServerDuplexStream<ReflectionRequest, unknown>) => {
-        stream.on("data", (request: ReflectionRequest) => stream.write(answerReflection(index(), request)));
+        let questions = 0;
+        stream.on("data", (request: ReflectionRequest) => {
+          if (++questions > QUESTIONS_MAX) {
+            stream.pause();
+            const details = `reflection: more than ${QUESTIONS_MAX} questions in one stream`;
+            stream.emit("error", { code: status.RESOURCE_EXHAUSTED, details });
+          } else if (!stream.write(answerReflection(index(), request))) {
+            // An answer is many times its question: who does not read is not read.
+            stream.pause();
+            stream.once("drain", () => stream.resume());
+          }
+        });
         stream.on("end", () => stream.end());
         stream.on("error", () => undefined);
       },

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { TableSpec } from "../../src/mesh/table-spec.ts";
 import { DuckDbShardStore } from "../../src/node/store/duckdb-shard-store.ts";
 import { shardStoreAcceptance } from "../acceptance/shard-store.suite.ts";
@@ -50,4 +51,22 @@ test.each<[string, Partial<TableSpec>]>([
   // Equal but for the order of its fields, and beside a table that is new.
   const { columns, key, ...rest } = built;
   await (await open([{ columns, key, ...rest }, tableSpec("new", "Append", { a: "INT64" })])).close();
+});
+
+test("a store that could not be opened again after a failure is opened by the next call that finds it can", async () => {
+  const directory = await testDirectory();
+  const tables = [tableSpec("t", "Append", { a: "INT64" })];
+  const store = await DuckDbShardStore.open(join(directory, "ingest.duckdb"), tables, options(directory));
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  vi.spyOn(DuckDBConnection.prototype, "runAndReadAll").mockRejectedValueOnce(new Error("FATAL Error: no space left"));
+  vi.spyOn(DuckDBInstance, "create").mockRejectedValueOnce(new Error("IO Error: no space left"));
+  await expect(store.rejected()).rejects.toMatchObject({ id: "store-failed" });
+  await expect(store.rejected()).rejects.toThrow("IO Error");
+  expect(await store.rejected()).toBe(0n);
+  const batch = { topic: "t", topicId: "t-1", partition: 0, from: 0n, to: 1n, rows: [], rejects: [] };
+  await store.commit(batch);
+  await store.close();
+  await expect(store.position()).rejects.toThrow("the store is closed");
 });

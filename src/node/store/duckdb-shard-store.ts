@@ -39,7 +39,9 @@ export class DuckDbShardStore implements ShardStore {
   readonly #options: DuckDbOptions;
   readonly #commits: OneAtATime;
   readonly #segments: OneAtATime;
-  #database: Database;
+  /** `undefined` after a failure that closed it, until it opens again. */
+  #database: Database | undefined;
+  #isClosed = false;
 
   private constructor(path: string, tables: readonly TableSpec[], options: DuckDbOptions, database: Database) {
     this.#path = path;
@@ -154,8 +156,8 @@ export class DuckDbShardStore implements ShardStore {
     const select = segmentSelect(table, request.from, request.to);
     const attempted = `write a segment of "${table.name}"`;
     return this.#segments.run(async () => {
-      const { reader } = this.#database;
       try {
+        const { reader } = await this.#commits.run(() => this.#opened());
         // Snappy loads faster than zstd and takes less time to write; segments are read far more often than moved.
         await reader.run(`COPY (${select}) TO ${literal(request.path)} (FORMAT parquet, COMPRESSION snappy)`);
         const found = await reader.runAndReadAll(describeSegment(table, request.path));
@@ -167,8 +169,9 @@ export class DuckDbShardStore implements ShardStore {
   }
 
   async close(): Promise<void> {
-    if (!openPaths.has(this.#path)) return;
-    await this.#segments.run(() => this.#commits.run(async () => closeDatabase(this.#database)));
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#segments.run(() => this.#commits.run(async () => this.#giveUp()));
     openPaths.delete(this.#path);
   }
 
@@ -176,17 +179,27 @@ export class DuckDbShardStore implements ShardStore {
   #read<T>(attempted: string, work: (database: Database) => Promise<T>): Promise<T> {
     return this.#commits.run(async () => {
       try {
-        return await work(this.#database);
+        return await work(await this.#opened());
       } catch (error) {
-        if (isFatal(error)) await this.#reopen();
+        if (isFatal(error)) this.#giveUp();
         throw storeFault(error, attempted);
       }
     });
   }
 
-  async #reopen(): Promise<void> {
-    closeDatabase(this.#database);
-    this.#database = await openDatabase(this.#path, [...this.#tables.values()], this.#options);
+  /** The open database; opens it again where a failure has closed it, so that a store mends as soon as its disk does. */
+  async #opened(): Promise<Database> {
+    if (this.#database === undefined && this.#isClosed) {
+      throw new Fault("store-failed", `use ${this.#path}: the store is closed`);
+    }
+    this.#database ??= await openDatabase(this.#path, [...this.#tables.values()], this.#options);
+    return this.#database;
+  }
+
+  #giveUp(): void {
+    const database = this.#database;
+    this.#database = undefined;
+    if (database !== undefined) closeDatabase(database);
   }
 
   #table(name: string): TableSpec {

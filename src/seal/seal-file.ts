@@ -1,8 +1,8 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
-import { syncDirectory, writeDurableFile } from "../process/durable-file.ts";
+import { makeDurableDirectory, syncDirectory, writeDurableFile } from "../process/durable-file.ts";
 import { sha256Of } from "../process/file-digest.ts";
 import { type Seal, SealSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
 
@@ -15,7 +15,7 @@ export function sealPath(archiveDirectory: string, snapshot: string): string {
 export async function writeSeal(archiveDirectory: string, seal: Seal): Promise<string> {
   const path = sealPath(archiveDirectory, seal.snapshot);
   const text = toJsonString(SealSchema, seal, { prettySpaces: 2 });
-  await mkdir(dirname(path), { recursive: true });
+  await makeDurableDirectory(dirname(path));
   await writeDurableFile(path, text);
   return sha256Of(text);
 }

@@ -49,7 +49,7 @@ async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<vo
   const limits =
     options.manifest === undefined
       ? {}
-      : (await (await import("../manifest/load-manifest.ts")).loadManifest(options.manifest)).mesh.gateway;
+      : (await (await import("../manifest/load-manifest.ts")).loadManifestWithoutSeeds(options.manifest)).mesh.gateway;
   await runLong(facts, async (running) => {
     const telemetry = startTelemetry({
       serviceName: "skynetes-gateway",

@@ -31,17 +31,18 @@ export function addNodeCommand(program: Command, facts: ProgramFacts): void {
 }
 
 async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
-  const [{ startNode }, { openEmbeddedLog }, { loadManifest }, { systemClock, systemRandomness }] = await Promise.all([
-    import("../node/start-node.ts"),
-    import("../log/embedded/embedded-log.ts"),
-    import("../manifest/load-manifest.ts"),
-    import("../process/clock.ts"),
-  ]);
+  const [{ startNode }, { openEmbeddedLog }, { loadManifestWithoutSeeds }, { systemClock, systemRandomness }] =
+    await Promise.all([
+      import("../node/start-node.ts"),
+      import("../log/embedded/embedded-log.ts"),
+      import("../manifest/load-manifest.ts"),
+      import("../process/clock.ts"),
+    ]);
   const [{ dataDirectory }, { shardsOf }] = await Promise.all([
     import("../up/control/data-directory.ts"),
     import("../up/child/child-specs.ts"),
   ]);
-  const manifest = await loadManifest(options.manifest);
+  const manifest = await loadManifestWithoutSeeds(options.manifest);
   const { mesh } = manifest;
   const shards = shardsOf(manifest, options.node);
   if (shards.length === 0) {

@@ -14,6 +14,7 @@ import { renderPlan } from "../lifecycle/render-plan.ts";
 import { openEmbeddedLog } from "../log/embedded/embedded-log.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import type { Clock } from "../process/clock.ts";
+import { writeDurableFileSync } from "../process/durable-file.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { lockForProcess } from "../process/process-lock.ts";
 import type { ProduceProgress } from "../produce/produce-file.ts";
@@ -38,7 +39,8 @@ import { MeshDriver } from "./mesh-driver.ts";
 
 export interface UpConfig {
   readonly manifest: Manifest;
-  readonly manifestFile: string;
+  /** What `manifest` was made of. */
+  readonly manifestText: string;
   /** Absolute. */
   readonly dataDirectory: string;
   readonly host: string;
@@ -104,7 +106,11 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
 
     let driver: MeshDriver | undefined;
     let announcer: Announcer | undefined;
-    const children: MeshChildren = new MeshChildren(config, new ChildAddressFile(directory.childrenFile), {
+    // Children start again and again, and each time by the manifest that was accepted, whatever its file says by then.
+    const { manifestFile } = directory;
+    writeDurableFileSync(manifestFile, config.manifestText);
+    const plan = { ...config, manifestFile };
+    const children: MeshChildren = new MeshChildren(plan, new ChildAddressFile(directory.childrenFile), {
       clock,
       log: report,
       executable: process.execPath,

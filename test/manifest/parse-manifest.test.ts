@@ -30,7 +30,7 @@ function altered(from: string, to: string): string {
 }
 
 test("the flights example says what its comments say", async () => {
-  const manifest = await loadManifest(FLIGHTS);
+  const { manifest } = await loadManifest(FLIGHTS);
   expect(manifest.mesh.placements).toEqual([["node-a"], ["node-b"], ["node-a"], ["node-b"]]);
   expect(manifest.mesh.topics.map((t) => [t.name, t.partitions, t.timestamps])).toEqual([
     ["flights", 4, "NonDecreasing"],

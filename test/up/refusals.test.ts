@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { request } from "undici";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { templateHash } from "../../src/manifest/value/template-hash.ts";
-import { makeFlights, type RunningMesh, startUp, V2, writeSmallMesh } from "./small-mesh.ts";
+import { childrenOf, makeFlights, type RunningMesh, startUp, V2, writeSmallMesh } from "./small-mesh.ts";
 
 const DELAY = "flights.v1.DelayService";
 
@@ -92,9 +92,16 @@ describe("what only a started process finds", () => {
     writeFileSync(file, text);
     const data = join(directory, "data");
     mesh = await startUp(file, data);
-    await stop();
     writeFileSync(file, text.replace(/("distance",\s*"type": )"INT64"/, '$1"INT32"'));
     expect(readFileSync(file, "utf8")).not.toBe(text);
+    // A node that starts anew goes by what the mesh was started with.
+    const nodes = childrenOf(mesh.pid).filter(({ command }) => command.includes("skynetes.ts node "));
+    for (const { pid } of nodes) process.kill(pid, "SIGKILL");
+    await vi.waitFor(async () => expect(mesh?.stderr().match(/killed by SIGKILL/g)).toHaveLength(nodes.length), 10_000);
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    expect(await january()).toMatchObject({ answer: { flights: "744" } });
+    expect(mesh.stderr()).not.toContain("open table");
+    await stop();
     await expect(startUp(file, data)).rejects.toThrow(
       /^up ended with 78:[\s\S]*refuses the manifest: open table .?flights/,
     );

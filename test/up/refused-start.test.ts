@@ -30,7 +30,7 @@ const nothing = () => {};
 const start = (manifest: Manifest) =>
   startUp({
     manifest,
-    manifestFile: "/manifests/mesh.yaml",
+    manifestText: "",
     dataDirectory: root,
     host: "127.0.0.1",
     httpPort: 0,

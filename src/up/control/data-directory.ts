@@ -7,6 +7,7 @@ export interface DataDirectory {
   readonly archive: string;
   node(name: string): string;
   readonly lockFile: string;
+  readonly manifestFile: string;
   readonly stateFile: string;
   readonly tableFile: string;
   readonly endpointsFile: string;
@@ -21,6 +22,7 @@ export function dataDirectory(root: string): DataDirectory {
     archive: join(root, "archive"),
     node: (name) => join(root, "nodes", name),
     lockFile: join(control, "up.lock"),
+    manifestFile: join(control, "mesh.yaml"),
     stateFile: join(control, "state.json"),
     tableFile: join(control, "table.json"),
     endpointsFile: join(control, "endpoints.json"),

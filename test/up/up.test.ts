@@ -187,9 +187,10 @@ describe("the command line against it", () => {
           const { statusCode, body } = await request(path, { method: "POST", headers, body: "{}" });
           await body.dump();
           statuses.push(statusCode);
+          await new Promise((done) => setTimeout(done, 20));
         }
       })();
-      for (const version of [V1, V2, V1]) {
+      for (const version of [V1, V2]) {
         const args = ["bind", "all", `${DELAY}=${version}`, "--wait", "60s", "--data-dir", into];
         const moved = await skynetes("snapshot", ...args);
         expect(moved.code, moved.stderr).toBe(0);
@@ -204,7 +205,7 @@ describe("the command line against it", () => {
       other.process.kill("SIGINT");
       await other.exited;
     }
-  });
+  }, 180_000);
 
   test("a pinned snapshot is listed as such", async () => {
     await snapshot("pin", "more");

@@ -66,6 +66,12 @@ describe("route headers", () => {
   });
 });
 
+test("a request of ten thousand long keys is taken: exact top lists may need it", async () => {
+  const service = await bound({ topDestinations: () => ({ destinations: [] }) });
+  const only = Array.from({ length: 10_000 }, (_, i) => `${i}`.padStart(500, "k"));
+  await expect(service.caller.call(topDestinations, { only }, target)).resolves.toBeDefined();
+});
+
 test("a call's step is part of its caller's trace; what is no trace context is dropped", async () => {
   const service = await bound({ summarize: () => ({}) });
   const seen: unknown[] = [];

@@ -55,6 +55,8 @@ const LOAD_MEMORY_BYTES = 256 * 2 ** 20;
 const LOAD_THREADS = 2;
 /** Streams of one connection; a gateway has one connection to a process. */
 const STREAMS_MAX = 1024;
+/** Of one request: a gateway that settles a top list may ask for 10,000 keys at once, so gRPC's 4 MiB are too few. */
+const REQUEST_BYTES_MAX = 64 * 2 ** 20;
 
 /**
  * Serves one service version for any number of shards and snapshots: the author's service, BindingService, health and
@@ -82,7 +84,10 @@ export async function serveService<S extends DescService, State>(
   });
   const calls = new ActiveCalls();
   const health = new HealthImplementation({ "": "SERVING", [service.typeName]: "NOT_SERVING" });
-  const server = new Server({ "grpc.max_concurrent_streams": STREAMS_MAX });
+  const server = new Server({
+    "grpc.max_concurrent_streams": STREAMS_MAX,
+    "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
+  });
   const host: CallHost<State> = {
     own: { serviceVersion: version, nodes: nodesOf(options.node) },
     table,

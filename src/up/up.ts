@@ -6,7 +6,6 @@
  * Children start before the seeds are loaded, so that nodes ingest what is produced while it is produced; the driver
  * starts after, since a cut of "now" must hold all of the seeds.
  */
-import { mkdirSync } from "node:fs";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
@@ -14,7 +13,7 @@ import { renderPlan } from "../lifecycle/render-plan.ts";
 import { openEmbeddedLog } from "../log/embedded/embedded-log.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import type { Clock } from "../process/clock.ts";
-import { writeDurableFileSync } from "../process/durable-file.ts";
+import { makeDurableDirectorySync, writeDurableFileSync } from "../process/durable-file.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { lockForProcess } from "../process/process-lock.ts";
 import type { ProduceProgress } from "../produce/produce-file.ts";
@@ -73,7 +72,7 @@ const STOP_GRACE_MS = 15_000;
 export async function startUp(config: UpConfig): Promise<RunningUp> {
   const { manifest, clock, log: report } = config;
   const directory = dataDirectory(config.dataDirectory);
-  mkdirSync(directory.archive, { recursive: true });
+  makeDurableDirectorySync(directory.archive);
   const opened: (() => Promise<void> | void)[] = [];
   const closeAll = async () => {
     for (const close of opened.splice(0).toReversed()) await close();

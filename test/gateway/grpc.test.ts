@@ -265,6 +265,7 @@ describe("what a client with nothing but the address finds", () => {
       };
       const listed = await ask({ listServices: "*" });
       expect(listed.listServicesResponse.service.map((s: { name: string }) => s.name)).toEqual([
+        "grpc.health.v1.Health",
         SERVICE,
         GatewayService.typeName,
       ]);

@@ -18,6 +18,7 @@ import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts"
 import type { Gateway } from "../gateway.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
 import { parseQuality } from "../receive/completeness-wish.ts";
+import { HEALTH_SERVICE, healthFile } from "../receive/grpc/health-file.ts";
 import { type RawMethod, type RawStreamCall, rawMethods } from "../receive/grpc/raw-service.ts";
 import { addReflection, type ReflectionIndex, reflectionIndex } from "../receive/grpc/reflection-service.ts";
 import { resetCall } from "../receive/grpc/reset-call.ts";
@@ -30,6 +31,10 @@ import { addGatewayService } from "./gateway-service.ts";
 
 /** A reader that was given up may so long take what is on its way, and its status. */
 const RESET_AFTER_MS = 1_000;
+
+/** Shown by reflection whatever is bound. */
+const OWN_FILES: readonly DescFile[] = [GatewayService.file, healthFile()];
+const OWN_SERVICES: readonly string[] = [GatewayService.typeName, HEALTH_SERVICE];
 
 /**
  * The bound services under their own names: a client's generated stub gets the global answer in the message it knows.
@@ -56,7 +61,7 @@ export class GrpcDoor {
       "grpc.max_connection_age_ms": 30 * 60_000,
       "grpc.max_connection_age_grace_ms": gateway.limits.deadlineMaxMs,
     });
-    this.#reflection = reflectionIndex([GatewayService.file], [GatewayService.typeName]);
+    this.#reflection = reflectionIndex(OWN_FILES, OWN_SERVICES);
     addGatewayService(this.server, gateway);
     addReflection(this.server, () => this.#reflection);
     this.#health.addToServer(this.server);
@@ -78,8 +83,8 @@ export class GrpcDoor {
     for (const name of names) this.#health.setStatus(name, "SERVING");
     this.#health.setStatus("", "SERVING");
     this.#services = names;
-    const files: DescFile[] = [GatewayService.file, ...surface.map((version) => version.desc.file)];
-    this.#reflection = reflectionIndex(files, [GatewayService.typeName, ...names]);
+    const files: DescFile[] = [...OWN_FILES, ...surface.map((version) => version.desc.file)];
+    this.#reflection = reflectionIndex(files, [...OWN_SERVICES, ...names]);
   }
 
   listen(host: string, port: number): Promise<number> {

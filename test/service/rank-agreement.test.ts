@@ -99,7 +99,11 @@ test("what the kit cuts off, the gateway would not have shown: in every order, w
       const request = create(METHOD.input, init as unknown as MessageInitShape<typeof METHOD.input>);
       expect(await listOf(parts, request, true)).toEqual(await listOf(parts, request, false));
     }),
-    { numRuns: 200 },
+    {
+      numRuns: 200,
+      // A sum counted zero times, which no bound of a mean covers.
+      examples: [[26, 2, { order: 11, limit: 1 }]],
+    },
   ));
 
 test("the kit's list of a shard is the gateway's list over that shard alone", () =>

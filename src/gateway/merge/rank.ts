@@ -45,6 +45,7 @@ export function compileRank(element: MessageRecipe, { field, descending }: Group
   const type = valueTypeOf(field);
   const read = fieldReader(field);
   const count = recipe.kind === "avg" ? fieldReader(recipe.count) : undefined;
+  const summed = recipe.kind === "avg" ? fieldReader(recipe.sum) : undefined;
   const mean = recipe.kind === "avg" ? meanReader(recipe, element) : undefined;
   const shownOf = (exact: bigint): Shown => {
     if (type.kind !== "real") return exact;
@@ -60,7 +61,7 @@ export function compileRank(element: MessageRecipe, { field, descending }: Group
       if (value === undefined) return undefined;
       return recipe.kind === "sum" ? shownSum(value, type) : shownValue(value, type);
     },
-    isAbsent: (part) => (count === undefined ? read(part) === undefined : !count(part)),
+    isAbsent: (part) => (count === undefined ? read(part) === undefined : !count(part) || summed?.(part) === undefined),
     exactOf: (part) => exactValue(read(part), type),
     shownOf,
     boundOf(scalar) {

@@ -23,6 +23,11 @@ export interface PartRank {
   readonly field: string;
   /** Undefined where the group has no value, such as an average over nothing: such groups come last in either order. */
   valueOf(group: Fields): PartValue | undefined;
+  /**
+   * The group has no value here and yet moves the value of the group as a whole: a sum counted zero times, or a count
+   * without a sum. A mean that such a part belongs to need not lie between the means of its parts.
+   */
+  isOutsideBounds(group: Fields): boolean;
   /** Negative: `a` ranks before `b`. */
   readonly order: Order<PartValue | undefined>;
   scalarOf(value: PartValue): Scalar;
@@ -32,19 +37,15 @@ export type PartValue = bigint | number | ExactDecimal;
 
 export function partRank(element: MessageRecipe, { field, descending }: GroupOrder): PartRank {
   const type = valueTypeOf(field);
+  const recipe = element.fields.find((one) => one.field === field);
+  const parts = recipe?.kind === "avg" ? meanPartsReader(recipe.field, recipe.sum, recipe.count) : undefined;
   return {
     field: field.name,
-    valueOf: valueReader(element, field),
+    valueOf: parts === undefined ? exactReader(field) : (group) => meanOf(parts(group)),
+    isOutsideBounds: (group) => parts !== undefined && isLopsided(parts(group)),
     order: absentLast(partOrder(type), descending),
     scalarOf: (value) => create(ScalarSchema, { value: scalarOf(type, value) }),
   };
-}
-
-/** An average is worked out anew from its sum and count, whatever the handler put there. */
-function valueReader(element: MessageRecipe, field: DescField): PartRank["valueOf"] {
-  const recipe = element.fields.find((one) => one.field === field);
-  if (recipe?.kind === "avg") return meanReader(recipe.field, recipe.sum, recipe.count);
-  return exactReader(field);
 }
 
 function exactReader(field: DescField): PartRank["valueOf"] {
@@ -58,19 +59,35 @@ function exactReader(field: DescField): PartRank["valueOf"] {
 
 const doubles = floatSum(DOUBLE);
 
-function meanReader(mean: DescField, sum: DescField, count: DescField): PartRank["valueOf"] {
+interface MeanParts {
+  readonly kind: ValueType["kind"];
+  readonly total: PartValue | undefined;
+  readonly weight: bigint;
+}
+
+/** An average is worked out anew from its sum and count, whatever the handler put there. */
+function meanPartsReader(mean: DescField, sum: DescField, count: DescField): (group: Fields) => MeanParts {
   const readSum = exactReader(sum);
   const readCount = exactReader(count);
   const { kind } = valueTypeOf(sum);
   return (group) => {
     const weight = BigInt((readCount(group) as bigint | number | undefined) ?? 0n);
     if (weight < 0n) throw new Fault("bad-partial", `work out ${mean.toString()}: the count is ${weight}`);
-    const total = readSum(group);
-    if (total === undefined) return undefined;
-    if (kind === "decimal") return meanOfDecimals(total as ExactDecimal, weight);
-    if (kind === "integer") return meanOfIntegers(BigInt(total as bigint | number), weight);
-    return meanOfFloats(doubles.add(doubles.empty(), total as number, 0), weight);
+    return { kind, total: readSum(group), weight };
   };
+}
+
+function meanOf({ kind, total, weight }: MeanParts): number | undefined {
+  if (total === undefined) return undefined;
+  if (kind === "decimal") return meanOfDecimals(total as ExactDecimal, weight);
+  if (kind === "integer") return meanOfIntegers(BigInt(total as bigint | number), weight);
+  return meanOfFloats(doubles.add(doubles.empty(), total as number, 0), weight);
+}
+
+function isLopsided({ kind, total, weight }: MeanParts): boolean {
+  if (total === undefined) return weight > 0n;
+  if (weight > 0n) return false;
+  return kind === "decimal" ? (total as ExactDecimal).units !== 0n : Number(total) !== 0;
 }
 
 function partOrder({ kind }: ValueType): Order<PartValue> {

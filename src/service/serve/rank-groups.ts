@@ -12,7 +12,7 @@ import { type PartRank, type PartValue, partRank } from "./part-rank.ts";
 
 export interface RankedGroups {
   readonly groups: readonly Fields[];
-  /** What is known of the groups not sent; absent when the request chose groups by key. */
+  /** What is known of the groups not sent; absent when the request chose groups by key, and when there are none. */
   readonly bounds?: TopBounds;
 }
 
@@ -41,13 +41,14 @@ export function* rankGroups(
   const isAskedFor = keyFilter(plan, top, request);
   const ranked: Ranked[] = [];
   let last: PartValue | undefined;
-  let isOrdered = true;
+  let isBounded = true;
   let read = 0;
   for (const group of given) {
     if (++read % SLICE === 0) yield;
     if (isAskedFor !== undefined && !isAskedFor(group)) continue;
     const value = rank.valueOf(group);
-    if (Number.isNaN(value)) isOrdered = false;
+    // A bound that is NaN bounds nothing; nor does any bound a mean whose other parts are not means.
+    if (Number.isNaN(value) || rank.isOutsideBounds(group)) isBounded = false;
     else if (value !== undefined && (last === undefined || rank.order(value, last) > 0)) last = value;
     ranked.push({ group, value });
   }
@@ -55,8 +56,8 @@ export function* rankGroups(
   const order: Order<Ranked> = (a, b) => rank.order(a.value, b.value) || byKey(a.group, b.group);
   const first = yield* slicedFirst(ranked, wanted, order);
   const groups = first.map(({ group }) => group);
-  // A bound that is NaN bounds nothing; the gateway then asks for all groups.
-  if (isAskedFor !== undefined || !isOrdered) return { groups };
+  // The gateway asks for all groups where there are no bounds.
+  if (isAskedFor !== undefined || !isBounded) return { groups };
   return { groups, bounds: boundsOf(rank, first, last, ranked.length) };
 }
 

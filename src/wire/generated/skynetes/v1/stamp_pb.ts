@@ -55,7 +55,9 @@ export const StampSchema: GenMessage<Stamp> = /*@__PURE__*/
 
 /**
  * In trailing metadata `x-skynetes-bounds-bin` of partials of methods with a `top` rule: what the shard knows of the
- * groups that it did not send. A service that does not send it is asked for all its groups.
+ * groups that it did not send. A service that does not send it is asked for all its groups. It must not be sent when
+ * the order is by a mean and any group of the shard has a sum that is not zero over a count of zero, or a count without
+ * a sum: what such a group adds elsewhere lies between no means.
  *
  * @generated from message skynetes.v1.TopBounds
  */

@@ -1,5 +1,6 @@
 import assert from "node:assert";
 import type { Action } from "../../src/lifecycle/action.ts";
+import { mayHoldLeaseAgain } from "../../src/lifecycle/gateway-lease.ts";
 import type { LatestFloor } from "../../src/lifecycle/latest-floor.ts";
 import type { GatewayStatus, ObservedMesh, ObservedSeal, RefusedBind } from "../../src/lifecycle/observed-mesh.ts";
 import { shardCut } from "../../src/lifecycle/shard-cut.ts";
@@ -133,6 +134,11 @@ export class ModelWorld {
         status: g.reachable ? this.#statusOf(g) : undefined,
       })),
     };
+  }
+
+  /** As a driver must: whoever lost its lease has it again only if it can be reached and is on nothing that is gone. */
+  renewLease(g: ModelGateway): void {
+    if (!g.leaseAlive && g.reachable) g.leaseAlive = mayHoldLeaseAgain(this.#statusOf(g), this.table);
   }
 
   #statusOf(g: ModelGateway): GatewayStatus {

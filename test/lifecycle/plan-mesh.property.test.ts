@@ -122,9 +122,9 @@ function disturb(world: ModelWorld, tape: Tape): void {
       return;
     case 16:
     case 17:
-      // Nodes catch up; a gateway that has the table in force is given a lease again.
+      // Nodes catch up; a gateway that may is given a lease again.
       node.position = world.end;
-      if (gateway.reachable && gateway.table?.epoch === world.table?.epoch) gateway.leaseAlive = true;
+      world.renewLease(gateway);
       return;
     default:
       // Mostly nothing happens and what is broken is mended, or nothing would ever serve and there were nothing to lose.
@@ -132,7 +132,7 @@ function disturb(world: ModelWorld, tape: Tape): void {
       for (const s of world.services) Object.assign(s, { up: true, refuses: false });
       for (const g of world.gateways) {
         g.reachable = true;
-        if (g.table?.epoch === world.table?.epoch) g.leaseAlive = true;
+        world.renewLease(g);
       }
   }
 }
@@ -211,8 +211,8 @@ function heal(world: ModelWorld): void {
 
 function settle(world: ModelWorld): void {
   for (let rounds = 0; rounds < 60; rounds += 1) {
-    for (const g of world.gateways) if (g.table?.epoch === world.table?.epoch) g.leaseAlive = true;
     heal(world);
+    for (const g of world.gateways) world.renewLease(g);
     if (round(world, undefined) === 0) return;
   }
   assert.fail(`does not settle:\n${renderPlan(planMesh(world.manifest, world.observe()))}`);

@@ -159,6 +159,27 @@ describe("a binding that moves", () => {
     expect(kinds(world)).toEqual(["unbind", "unbind"]);
   });
 
+  test("is over without a gateway that lost its lease, which gets none again while its query on the old version lasts", () => {
+    const world = serving();
+    const [g1] = world.gateways;
+    g1!.queries = [{ snapshot: "s1", version: V1 }];
+    Object.assign(g1!, { reachable: false, leaseAlive: false });
+    change(world, "s1", { bindings: [binding(DELAY, V2)] });
+    run(world, ["unbind"]);
+    const planned = plan(world).actions;
+    expect(planned.map((action) => action.kind)).toEqual(["unbind", "unbind"]);
+
+    // It is back between plan and deed.
+    g1!.reachable = true;
+    g1!.table = world.table;
+    world.renewLease(g1!);
+    expect(g1!.leaseAlive).toBe(false);
+    for (const action of planned) world.execute(action);
+    g1!.queries = [{ snapshot: "s1", version: V2 }];
+    world.renewLease(g1!);
+    expect(g1!.leaseAlive).toBe(true);
+  });
+
   test("to a version that the manifest does not have is told, and the old one stays", () => {
     const world = serving();
     change(world, "s1", { bindings: [{ service: DELAY, version: "delay-v9-00000009" as typeof V1 }] });

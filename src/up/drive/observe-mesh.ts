@@ -5,6 +5,7 @@
 import type { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Action } from "../../lifecycle/action.ts";
+import { mayHoldLeaseAgain } from "../../lifecycle/gateway-lease.ts";
 import type {
   ObservedGateway,
   ObservedMesh,
@@ -51,6 +52,8 @@ export class ObservationMemory {
   readonly verified = new Map<string, readonly VerifiedTuple[]>();
   gatewayInstance: string | undefined;
   gatewaySeenAt: number | undefined;
+  /** It was silent for longer than a lease, and has not come up with the table since. */
+  gatewayLostLease = false;
   /** The furthest that any node has said it holds, of each partition. */
   committed: Cut = [];
 
@@ -181,6 +184,7 @@ async function observeGateway(parts: ObserveParts): Promise<ObservedGateway> {
   // A process that has ended has no queries; one that only does not answer may.
   if (child?.kind !== "ready") {
     memory.gatewaySeenAt = undefined;
+    memory.gatewayLostLease = false;
     return { name: GATEWAY, leaseAlive: false, status: undefined };
   }
   try {
@@ -188,9 +192,10 @@ async function observeGateway(parts: ObserveParts): Promise<ObservedGateway> {
     const status = await client.getGatewayStatus({}, { timeoutMs: STATUS_TIMEOUT_MS });
     memory.gatewaySeenAt = clock.monotonic();
     memory.gatewayInstance = status.instance;
+    memory.gatewayLostLease &&= !mayHoldLeaseAgain(status, parts.store.published.table);
     return {
       name: GATEWAY,
-      leaseAlive: true,
+      leaseAlive: !memory.gatewayLostLease,
       status: {
         instance: status.instance,
         epoch: status.epoch,
@@ -200,11 +205,8 @@ async function observeGateway(parts: ObserveParts): Promise<ObservedGateway> {
     };
   } catch {
     const seen = memory.gatewaySeenAt;
-    return {
-      name: GATEWAY,
-      leaseAlive: seen === undefined || clock.monotonic() - seen < GATEWAY_LEASE_MS,
-      status: undefined,
-    };
+    memory.gatewayLostLease ||= seen !== undefined && clock.monotonic() - seen >= GATEWAY_LEASE_MS;
+    return { name: GATEWAY, leaseAlive: !memory.gatewayLostLease, status: undefined };
   }
 }
 

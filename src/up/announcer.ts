@@ -26,7 +26,7 @@ export interface AnnouncerParts {
   };
   readonly store: ControlStore;
   readonly children: MeshChildren;
-  readonly deaths: BindDeaths;
+  readonly deaths: Pick<BindDeaths, "reasons" | "isLeftAlone">;
   readonly controlAddress: string;
   readonly file: string;
 }
@@ -82,8 +82,9 @@ export class Announcer {
       (phase === "Serving" && this.#isBound(observed, snapshot));
     const { table, gateways } = observed;
     const isApplied = table === undefined || gateways.every(({ status }) => status?.epoch === table.epoch);
+    // What fails on one node may still be tried on another, and take its process along with it.
     const isRouting = (action: Action) =>
-      ROUTING.has(action.kind) && !(action.kind === "bind" && failed.has(action.snapshot));
+      ROUTING.has(action.kind) && !(action.kind === "bind" && this.#parts.deaths.isLeftAlone(action));
     if (!isApplied || plan.actions.some(isRouting) || !wanted.every(isSettled)) return;
     this.#served = true;
     this.#parts.config.onServing(endpoints, { waiting, failed });

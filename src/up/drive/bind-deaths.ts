@@ -79,6 +79,11 @@ export class BindDeaths {
     );
   }
 
+  /** It has killed its process so often that it is not expected to come to anything. */
+  isLeftAlone(bind: Bind): boolean {
+    return (this.#suspects.get(keyOf(bind))?.deaths ?? 0) >= DEATHS_MAX;
+  }
+
   /** By snapshot, why it is left alone. */
   reasons(): ReadonlyMap<string, string> {
     const left = [...this.#suspects.values()].filter(({ deaths }) => deaths >= DEATHS_MAX);

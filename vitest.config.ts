@@ -10,6 +10,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // What is waited for comes within milliseconds, and on a machine that is busy with other tests within seconds.
+    expect: { poll: { timeout: 20_000 } },
     // CI sums the runs from these files.
     ...(reports === undefined
       ? {}

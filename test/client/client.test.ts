@@ -134,7 +134,7 @@ describe("query", () => {
     await pause(50);
     stop.abort(new Error("had enough"));
     await expect(asked).rejects.toThrow("had enough");
-    await vi.waitFor(() => expect(gone).toHaveBeenCalled());
+    await vi.waitFor(() => expect(gone).toHaveBeenCalled(), 20_000);
   });
 });
 
@@ -205,7 +205,7 @@ describe("stream", () => {
       response.write(row("1"));
     });
     for await (const _message of asking.stream(search, "s", {})) break;
-    await vi.waitFor(() => expect(gone).toHaveBeenCalled());
+    await vi.waitFor(() => expect(gone).toHaveBeenCalled(), 20_000);
   });
 });
 

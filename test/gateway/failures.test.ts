@@ -234,12 +234,11 @@ describe("time", () => {
   test("a shard that never answers ends with the deadline, which shrinks on its way to the shards", async () => {
     await start();
     mesh.shard(1).script = { delay: forEver };
-    const begun = Date.now();
-    const reply = await mesh.echo({}, "?timeout=300ms");
+    const reply = await mesh.echo({}, "?timeout=1s");
     expect(problem(reply)).toEqual([504, "deadline-exceeded"]);
-    expect(Date.now() - begun).toBeLessThan(2_000);
     const [call] = mesh.shard(1).calls;
-    expect(call!.deadline - begun).toBeLessThan(300);
+    // Less by the reserve for merge and reply, and by what has passed until it came.
+    expect(call!.remainingMs).toBeLessThanOrEqual(900);
     await mesh.until(() => call!.cancelled, "the slow shard's call is cancelled");
   });
 
@@ -379,14 +378,18 @@ describe("queries under way", () => {
   });
 
   test("closing refuses new queries, lets those under way end, and then stops them", async () => {
-    await start({ limits: { drainMs: 300 } });
-    for (const shard of mesh.allShards)
-      shard.script = { delay: (call) => (call === 1 ? new Promise((r) => setTimeout(r, 100)) : forEver()) };
+    await start({ limits: { drainMs: 1_500 } });
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    for (const shard of mesh.allShards) shard.script = { delay: (call) => (call === 1 ? released : forEver()) };
     const first = mesh.echo();
     await mesh.until(() => mesh.shard(0).calls.length === 1, "the first is under way");
     const second = mesh.echo({ number: "2" });
     await mesh.until(() => mesh.shard(0).calls.length === 2, "the second is under way");
     const closed = mesh.gateway.close();
+    release();
     expect((await first).status).toBe(200);
     expect(problem(await second)).toEqual([503, "not-ready"]);
     await closed;

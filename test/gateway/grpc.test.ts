@@ -169,7 +169,7 @@ describe("the services under their own names", () => {
 
   test("the client's deadline is the query's, and a client that cancels stops the shards", async () => {
     for (const shard of mesh.allShards) shard.script = { delay: () => new Promise(() => undefined) };
-    const late = await echo({}, {}, 250);
+    const late = await echo({}, {}, 1_000);
     expect(late.error?.code).toBe(status.DEADLINE_EXCEEDED);
     await mesh.until(() => mesh.allShards.every((s) => s.calls[0]!.cancelled), "cancelled at the deadline");
     const under = client.makeUnaryRequest(`/${SERVICE}/Echo`, asIs, asIs, Buffer.alloc(0), () => undefined);

@@ -43,7 +43,8 @@ export interface SeenCall {
   readonly metadata: Metadata;
   readonly request: Message | undefined;
   cancelled: boolean;
-  readonly deadline: number;
+  /** What was left of the deadline when the call came, as its `grpc-timeout` says. */
+  readonly remainingMs: number;
 }
 
 /** A service process of the tests: a real gRPC server on a port of its own that keeps the kit's wire contract. */
@@ -157,7 +158,7 @@ export class ScriptedShard {
       metadata: call.metadata,
       request: fromBinary(desc.input, call.request),
       cancelled: false,
-      deadline: deadline instanceof Date ? deadline.getTime() : deadline,
+      remainingMs: (deadline instanceof Date ? deadline.getTime() : deadline) - Date.now(),
     };
     call.on("cancelled", () => {
       seen.cancelled = true;

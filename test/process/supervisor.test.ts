@@ -10,6 +10,8 @@ import { lineLog } from "../../src/process/log-line.ts";
 import { type SupervisedChild, superviseChild } from "../../src/process/supervisor.ts";
 
 const SCRIPT = join(import.meta.dirname, "child/server.mjs");
+/** A process of Node.js is there within a tenth of a second, and on a busy machine within seconds. */
+const WAIT = { timeout: 20_000, interval: 20 };
 const PARENT = join(import.meta.dirname, "child/parent.ts");
 
 let directory: string;
@@ -45,14 +47,11 @@ function supervise(mode = "", over: { readyTimeoutMs?: number; stopGraceMs?: num
 }
 
 async function ready(child: SupervisedChild, otherThan = -1) {
-  return vi.waitFor(
-    () => {
-      const state = child.state();
-      if (state.kind !== "ready" || state.pid === otherThan) throw new Error(state.kind);
-      return state;
-    },
-    { timeout: 15_000, interval: 20 },
-  );
+  return vi.waitFor(() => {
+    const state = child.state();
+    if (state.kind !== "ready" || state.pid === otherThan) throw new Error(state.kind);
+    return state;
+  }, WAIT);
 }
 
 const starts = () => readFileSync(journal, "utf8").match(/^start.*$/gm) ?? [];
@@ -101,19 +100,18 @@ describe("supervisor", () => {
   });
 
   test("a child that never becomes ready is killed and started again", async () => {
-    const child = supervise("silent", { readyTimeoutMs: 400 });
-    await vi.waitFor(() => expect(starts().length).toBeGreaterThan(1), { timeout: 10_000 });
+    const child = supervise("silent", { readyTimeoutMs: 1_500 });
+    await vi.waitFor(() => expect(starts().length).toBeGreaterThan(1), WAIT);
     const [, first] = starts()[0]!.split(" ");
-    await vi.waitFor(() => expect(alive(Number(first))).toBe(false), { timeout: 5_000 });
+    await vi.waitFor(() => expect(alive(Number(first))).toBe(false), WAIT);
     expect(child.state().kind).not.toBe("ready");
-    expect(lines.join("")).toContain("not ready after 400 ms");
+    expect(lines.join("")).toContain("not ready after 1500 ms");
   });
 
   test("a child that says that its configuration is wrong is not started again and again", async () => {
     const child = supervise("misconfigured");
-    await vi.waitFor(() =>
-      expect(child.state()).toEqual({ kind: "down", reason: "no such table", isMisconfigured: true }),
-    );
+    const misconfigured = { kind: "down", reason: "no such table", isMisconfigured: true };
+    await vi.waitFor(() => expect(child.state()).toEqual(misconfigured), WAIT);
     expect(lines.join("")).toContain("exit code 78; starting it again in 60000 ms");
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(starts()).toHaveLength(1);
@@ -139,7 +137,7 @@ describe("supervisor", () => {
 
   test("what a child writes is told on under its name", async () => {
     await ready(supervise());
-    await vi.waitFor(() => expect(lines.join("")).toContain("plain words"));
+    await vi.waitFor(() => expect(lines.join("")).toContain("plain words"), WAIT);
     expect(lines.join("")).toContain("[worker] hello from the child port=1\n");
   });
 
@@ -149,6 +147,6 @@ describe("supervisor", () => {
     const pid = Number(chunk.toString().trim());
     expect(alive(pid)).toBe(true);
     parent.kill("SIGKILL");
-    await vi.waitFor(() => expect(alive(pid)).toBe(false), { timeout: 5_000 });
+    await vi.waitFor(() => expect(alive(pid)).toBe(false), WAIT);
   });
 });

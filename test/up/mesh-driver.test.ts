@@ -76,11 +76,14 @@ function world(shards: readonly { shard: number; alarm: string; rejected: bigint
   };
 }
 
+/** A mesh in which nothing is done is looked at every second. */
+const WAIT = { timeout: 20_000 };
+
 describe("the driver's loop", () => {
   test("tells the plan what still runs, also when it ends while the mesh is looked at", async () => {
     const { driver, seen, retire, holdArchiveUntil, endCut, records } = world();
     driver.start();
-    await vi.waitFor(() => expect(seen.at(-1)?.underWay).toMatchObject([{ kind: "cut", snapshot: "a" }]));
+    await vi.waitFor(() => expect(seen.at(-1)?.underWay).toMatchObject([{ kind: "cut", snapshot: "a" }]), WAIT);
 
     const archive = Promise.withResolvers<void>();
     await holdArchiveUntil(archive.promise);
@@ -89,20 +92,20 @@ describe("the driver's loop", () => {
     endCut();
     await new Promise(setImmediate);
     archive.resolve();
-    await vi.waitFor(() => expect(seen.length).toBeGreaterThan(before));
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThan(before), WAIT);
     expect(seen[before]?.underWay).toMatchObject([{ kind: "cut", snapshot: "a" }]);
     expect(seen[before]?.snapshots).toMatchObject([{ id: "a", retiring: true }]);
     expect(seen[before]?.planned).not.toContain("forget");
 
     // In a mesh where nothing runs any more, nothing is left to wait for.
-    await vi.waitFor(() => expect(records()).toEqual([]));
+    await vi.waitFor(() => expect(records()).toEqual([]), WAIT);
     await driver.stop();
   });
 
   test("tells a person of a shard that cannot go on, once, and shows it in the plan", async () => {
     const { driver, seen, lines, endCut } = world([{ shard: 3, alarm: "data-corrupt: flights/3@7", rejected: 2n }]);
     driver.start();
-    await vi.waitFor(() => expect(seen.length).toBeGreaterThanOrEqual(3), { timeout: 5_000 });
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThanOrEqual(3), WAIT);
     expect(lines.filter((line) => line.startsWith("warn: shard"))).toEqual([
       "warn: shard 3 on node-a: data-corrupt: flights/3@7",
       "warn: shard 3 on node-a: 2 records could not be decoded and are in no answer",

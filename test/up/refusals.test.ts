@@ -97,7 +97,7 @@ describe("what only a started process finds", () => {
     // A node that starts anew goes by what the mesh was started with.
     const nodes = childrenOf(mesh.pid).filter(({ command }) => command.includes("skynetes.ts node "));
     for (const { pid } of nodes) process.kill(pid, "SIGKILL");
-    await vi.waitFor(async () => expect(mesh?.stderr().match(/killed by SIGKILL/g)).toHaveLength(nodes.length), 10_000);
+    await vi.waitFor(async () => expect(mesh?.stderr().match(/killed by SIGKILL/g)).toHaveLength(nodes.length), 20_000);
     await new Promise((resolve) => setTimeout(resolve, 4_000));
     expect(await january()).toMatchObject({ answer: { flights: "744" } });
     expect(mesh.stderr()).not.toContain("open table");

@@ -232,7 +232,7 @@ describe("kills and restarts", () => {
   test.each(["gateway", "node", "service"])("a killed %s is started again and everything answers", async (role) => {
     const victim = childrenOf(mesh.pid).find(({ command }) => command.includes(`skynetes.ts ${role} `));
     process.kill(victim?.pid as number, "SIGKILL");
-    await vi.waitFor(() => expect(isAlive(victim?.pid as number)).toBe(false));
+    await vi.waitFor(() => expect(isAlive(victim?.pid as number)).toBe(false), 10_000);
     await vi.waitFor(async () => expect(await summarize("january")).toEqual(summary(inJanuary, 1)), {
       timeout: 30_000,
       interval: 200,

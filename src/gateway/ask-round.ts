@@ -1,5 +1,5 @@
 import assert from "node:assert";
-import { fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { inSlices } from "../process/turn.ts";
@@ -42,7 +42,8 @@ export async function askRound(
       assert(!answered.has(request), "a shard enters a merge once");
       answered.add(request);
       open.hold(reply.message.length);
-      const partial = { shard, request, ...decodePartial(open, shard, reply.message, reply.bounds) };
+      const bounds = decodeBounds(shard, reply.bounds);
+      const partial = { shard, request, message: reply.message, bounds };
       await inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
       // What is kept of it the merge has counted.
       open.release(reply.message.length);
@@ -75,18 +76,11 @@ export function shardQuestion(open: OpenQuery, { shard, request }: ShardRequest)
   };
 }
 
-export function decodePartial(
-  open: OpenQuery,
-  shard: number,
-  message: Uint8Array,
-  bounds: Uint8Array | undefined,
-): { message: Message; bounds: TopBounds | undefined } {
+function decodeBounds(shard: number, bytes: Uint8Array | undefined): TopBounds | undefined {
+  if (bytes === undefined) return undefined;
   try {
-    return {
-      message: fromBinary(open.query.resolved.plan.method.output, message),
-      bounds: bounds === undefined ? undefined : fromBinary(TopBoundsSchema, bounds),
-    };
+    return fromBinary(TopBoundsSchema, bytes);
   } catch (error) {
-    throw new Fault("bad-partial", `read partial of shard ${shard}: ${(error as Error).message}`, { shard }, error);
+    throw new Fault("bad-partial", `read bounds of shard ${shard}: ${(error as Error).message}`, { shard }, error);
   }
 }

@@ -16,6 +16,7 @@ import { step } from "../telemetry/step-channel.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { askRound } from "./ask-round.ts";
 import type { GatewayLimits } from "./gateway-config.ts";
+import type { AnswerPieces } from "./merge/merge-execution.ts";
 import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
 import { startMerge } from "./merge/start-merge.ts";
 import { shardPruning } from "./plan/shard-pruning.ts";
@@ -37,7 +38,7 @@ import type { RoutingState } from "./table/routing-state.ts";
 
 /** Counts as a query under way, and against the gateway's memory, until it is closed: when it has been sent. */
 export interface Answer {
-  readonly message: Message;
+  readonly pieces: AnswerPieces;
   readonly completeness: Completeness;
   /** Aborts on cancel, when the client goes away and when the gateway closes. */
   readonly signal: AbortSignal;
@@ -154,10 +155,10 @@ export class Gateway {
   /** A unary method. Faults: any of the catalogue's for queries. */
   async answer(query: PreparedQuery): Promise<Answer> {
     return this.#asStep(query, async (open) => {
-      const message = await this.#scatterAndMerge(query, open);
+      const pieces = await this.#scatterAndMerge(query, open);
       open.answered();
       return {
-        message,
+        pieces,
         completeness: open.completeness(),
         signal: open.signal,
         hold: (bytes) => open.hold(bytes),
@@ -166,7 +167,7 @@ export class Gateway {
     });
   }
 
-  async #scatterAndMerge(query: PreparedQuery, open: OpenQuery): Promise<Message> {
+  async #scatterAndMerge(query: PreparedQuery, open: OpenQuery): Promise<AnswerPieces> {
     const { clock, limits } = this.#parts;
     const startedAt = clock.monotonic();
     const { plan } = query.resolved;
@@ -185,13 +186,13 @@ export class Gateway {
       open.throwIfStopped();
     }
     const scattered = clock.monotonic();
-    const message = await step("gateway", "merge", { bytes: gathered.bytes }, () => {
+    const pieces = await step("gateway", "merge", { bytes: gathered.bytes }, () => {
       return inSlices(merge.finishSlices(), clock, open.signal);
     });
     query.timings.set("scatter", scattered - startedAt);
     query.timings.set("merge", clock.monotonic() - scattered);
     open.throwIfStopped();
-    return message;
+    return pieces;
   }
 
   /** A server-streaming method. Resolves when every shard has vouched for its stream, or was given up. */

@@ -2,7 +2,8 @@ import type { Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { step } from "../telemetry/step-channel.ts";
-import { decodePartial, shardQuestion } from "./ask-round.ts";
+import { shardQuestion } from "./ask-round.ts";
+import { decodePartial } from "./merge/decode-partial.ts";
 import { shardRequest } from "./plan/shard-request.ts";
 import type { OpenQuery } from "./query/open-query.ts";
 import { openShardStream, type ShardAsker } from "./scatter/ask-shard.ts";
@@ -34,7 +35,8 @@ async function* rowsOf(
   open: OpenQuery,
 ): AsyncGenerator<Message, void, undefined> {
   try {
-    for await (const bytes of messages) yield decodePartial(open, shard, bytes, undefined).message;
+    const { output } = open.query.resolved.plan.method;
+    for await (const message of messages) yield decodePartial(output, { shard, message });
   } catch (error) {
     open.giveUpShard(shard, faultFromUnknown(error, `read rows of shard ${shard}`));
   }

@@ -1,5 +1,5 @@
 import type { DescMessage, Message } from "@bufbuild/protobuf";
-import { toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { MergeExecution } from "../../src/gateway/merge/merge-execution.ts";
 import type { ShardRequest } from "../../src/gateway/plan/shard-request.ts";
 import type { TopBounds } from "../../src/wire/generated/skynetes/v1/stamp_pb.ts";
@@ -39,11 +39,12 @@ export async function driveMerge(
         merge.exclude(request.shard);
         continue;
       }
-      bytes += toBinary(response, reply.message).length;
-      merge.accept({ shard: request.shard, request, message: reply.message, bounds: reply.bounds });
+      const message = toBinary(response, reply.message);
+      bytes += message.length;
+      merge.accept({ shard: request.shard, request, message, bounds: reply.bounds });
     }
   }
-  return { message: merge.finish(), rounds, bytes, calls };
+  return { message: fromBinary(response, Buffer.concat(merge.finish())), rounds, bytes, calls };
 }
 
 /** Numbers in [0, 1) from a seed (mulberry32): a failing seed can be run again. */

@@ -1,18 +1,15 @@
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { Clock } from "../../process/clock.ts";
+import { inSlices } from "../../process/turn.ts";
 import type { Answer, Gateway } from "../gateway.ts";
 import type { QueryIntent } from "../receive/query-intent.ts";
 import type { Json, JsonObject } from "../receive/read-json.ts";
 import { jsonPointer } from "../receive/read-json.ts";
 import { parseServiceName } from "../receive/request-controls.ts";
-import { type AnswerJson, completenessJson, messageJson } from "../reply/answer-json.ts";
-import { type Problem, problemOf } from "../reply/problem.ts";
+import { answerJson } from "../reply/answer-json.ts";
+import { problemOf } from "../reply/problem.ts";
 import { commonSnapshot } from "../resolve/resolve-query.ts";
-
-export interface AnswerSetJson {
-  readonly answers: { readonly [name: string]: AnswerJson | { readonly error: Problem } };
-  readonly snapshot: { readonly id: string };
-}
 
 /** With a member's name behind it (at most 64, and a dot) it is still an id of a query. */
 const SET_ID_MAX = 63;
@@ -31,7 +28,7 @@ interface NamedCall {
  * Several queries of one moment: all are answered from one table at one snapshot, so the numbers of a page belong
  * together even while the table changes. Each has its answer or its error; one failure does not hide the others.
  *
- * `keep` is handed every answer as it comes; whoever sends the set closes them when it is sent.
+ * The result is JSON in pieces. `keep` is handed every answer as it comes; whoever sends the set closes them when it is sent.
  *
  * Faults: `malformed-request`, `invalid-request`, `unknown-snapshot`, `snapshot-retired`, `not-ready`.
  */
@@ -40,8 +37,9 @@ export async function answerSet(
   snapshot: string,
   body: Json,
   wishes: Wishes,
+  clock: Clock,
   keep: (answer: Answer) => void,
-): Promise<AnswerSetJson> {
+): Promise<Buffer[]> {
   const { queryId: setId } = wishes;
   if (setId !== undefined && setId.length > SET_ID_MAX) {
     throw new Fault("invalid-request", `read query id: an answer set's has at most ${SET_ID_MAX} characters`);
@@ -50,7 +48,7 @@ export async function answerSet(
   const state = gateway.pinState(wishes.atLeast);
   const services = calls.map((call) => call.service);
   const id = commonSnapshot(state, snapshot, services);
-  const answerOne = async (call: NamedCall): Promise<AnswerJson | { error: Problem }> => {
+  const answerOne = async (call: NamedCall): Promise<Buffer[]> => {
     // One id names the set and cancels it; its members need ids of their own to be listed and cancelled.
     const queryId = setId === undefined ? undefined : `${setId}.${call.name}`;
     try {
@@ -73,18 +71,26 @@ export async function answerSet(
       }
       const answer = await gateway.answer(prepared);
       keep(answer);
-      const { message, completeness } = answer;
-      return {
-        answer: messageJson(plan.method.output, message, version.registry),
-        snapshot: { id, version: version.name },
-        completeness: completenessJson(completeness),
-      };
+      const { pieces, completeness, signal } = answer;
+      const { output } = plan.method;
+      const snapshotJson = { id, version: version.name };
+      const parts = { desc: output, registry: version.registry, pieces, snapshot: snapshotJson, completeness };
+      return await inSlices(answerJson(parts), clock, signal);
     } catch (error) {
-      return { error: problemOf(faultFromUnknown(error, `answer ${call.service}/${call.method}`), queryId) };
+      const problem = problemOf(faultFromUnknown(error, `answer ${call.service}/${call.method}`), queryId);
+      return [Buffer.from(JSON.stringify({ error: problem }))];
     }
   };
   const answers = await Promise.all(calls.map(async (call) => [call.name, await answerOne(call)] as const));
-  return { answers: Object.fromEntries(answers), snapshot: { id } };
+  return setJson(Object.fromEntries(answers), id);
+}
+
+function setJson(answers: { readonly [name: string]: Buffer[] }, snapshot: string): Buffer[] {
+  const written: Buffer[] = [];
+  for (const [name, answer] of Object.entries(answers)) {
+    written.push(Buffer.from(`${written.length === 0 ? '{"answers":{' : ","}${JSON.stringify(name)}:`), ...answer);
+  }
+  return [...written, Buffer.from(`},"snapshot":${JSON.stringify({ id: snapshot })}}`)];
 }
 
 function readCalls(body: Json, max: number): NamedCall[] {

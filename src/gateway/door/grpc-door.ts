@@ -126,12 +126,12 @@ export class GrpcDoor {
     let stop = () => {};
     try {
       const query = this.#prepare(call, service, method);
-      const { message, completeness, signal, hold, close } = await this.#gateway.answer(query);
+      const { pieces, completeness, signal, hold, close } = await this.#gateway.answer(query);
       stop = close;
-      const bytes = toBinary(query.resolved.plan.method.output, message);
+      const bytes = Buffer.concat(pieces);
       hold(bytes.length);
       call.sendMetadata(metadataOf(routeHeaders(query)));
-      await this.#paced(call, signal, (pace) => taken(call, asBuffer(bytes), pace));
+      await this.#paced(call, signal, (pace) => taken(call, bytes, pace));
       call.end(trailersOf(completeness));
     } catch (error) {
       call.emit("error", statusFromFault(faultFromUnknown(error, `${service}/${method}`)));

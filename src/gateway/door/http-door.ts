@@ -4,6 +4,7 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { AT_LEAST_HEADER } from "../../mesh/route-headers.ts";
 import type { Clock } from "../../process/clock.ts";
+import { inSlices } from "../../process/turn.ts";
 import { parseTraceparent } from "../../telemetry/trace-context.ts";
 import type { Answer, Gateway } from "../gateway.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
@@ -14,7 +15,7 @@ import { readJsonBody } from "../receive/http/read-body.ts";
 import type { QueryIntent } from "../receive/query-intent.ts";
 import { type Json, readJson } from "../receive/read-json.ts";
 import { parseAtLeast, parseQueryId, parseServiceName, parseTimeout } from "../receive/request-controls.ts";
-import { type AnswerJson, completenessJson, messageJson } from "../reply/answer-json.ts";
+import { answerJson, completenessJson, messageJson } from "../reply/answer-json.ts";
 import { matchesTag } from "../reply/entity-tag.ts";
 import { NDJSON_TYPE, writeLines } from "../reply/ndjson.ts";
 import { problemOf } from "../reply/problem.ts";
@@ -33,6 +34,7 @@ import { addRoute, type HttpServer, sendProblem } from "./http-server.ts";
 export const JSON_TYPE = "application/json; charset=utf-8";
 /** Replies of this size are left to the socket's own buffer. */
 const SMALL_BYTES = 64 * 1024;
+const LINE_END = Buffer.from("\n");
 export type HttpHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 const CONTROLS = ["completeness", "explain", "timeout"] as const;
 
@@ -138,16 +140,15 @@ class HttpDoor {
 
   async #send(
     query: PreparedQuery,
-    { message, completeness, ...answer }: Answer,
+    { pieces, completeness, ...answer }: Answer,
     reply: FastifyReply,
     caching: Record<string, string>,
   ): Promise<unknown> {
     const { plan, version, snapshot } = query.resolved;
-    const body: AnswerJson = {
-      answer: messageJson(plan.method.output, message, version.registry),
-      snapshot: { id: snapshot.id, version: version.name },
-      completeness: completenessJson(completeness),
-    };
+    const { output } = plan.method;
+    const snapshotJson = { id: snapshot.id, version: version.name };
+    const parts = { desc: output, registry: version.registry, pieces, snapshot: snapshotJson, completeness };
+    const body = await inSlices(answerJson(parts), this.#clock, answer.signal);
     // An incomplete answer is never kept and never shared.
     const kept = completeness.complete ? caching : { "cache-control": "no-store" };
     const headers = {
@@ -162,11 +163,11 @@ class HttpDoor {
   /** At the reader's pace: the bytes count as held until it has taken them, and it is given up when it does not. */
   async #sendBounded(
     reply: FastifyReply,
-    body: unknown,
+    json: readonly Buffer[],
     headers: Record<string, string>,
     { hold, signal }: Pick<Answer, "hold" | "signal">,
   ): Promise<FastifyReply> {
-    const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
+    const bytes = Buffer.concat([...json, LINE_END]);
     if (bytes.length <= SMALL_BYTES) return sendJsonBytes(reply, bytes, headers);
     hold(bytes.length);
     reply.hijack();
@@ -229,7 +230,9 @@ class HttpDoor {
     const body = readJsonBody(request.body as Buffer | undefined, this.#gateway.limits.jsonDepthMax);
     const held: Answer[] = [];
     try {
-      const answers = await answerSet(this.#gateway, snapshot, body, wishes, (answer) => held.push(answer));
+      const answers = await answerSet(this.#gateway, snapshot, body, wishes, this.#clock, (answer) =>
+        held.push(answer),
+      );
       const hold = (bytes: number) => held[0]?.hold(bytes);
       const signal = AbortSignal.any([wishes.signal, ...held.map((answer) => answer.signal)]);
       return await this.#sendBounded(reply, answers, { "cache-control": "no-store" }, { hold, signal });

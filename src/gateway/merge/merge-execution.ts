@@ -1,4 +1,3 @@
-import type { Message } from "@bufbuild/protobuf";
 import type { Slices } from "../../accumulator/sliced-sort.ts";
 import type { TopBounds } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { ShardRequest } from "../plan/shard-request.ts";
@@ -8,9 +7,16 @@ export interface Partial {
   readonly shard: number;
   /** The request it answers, as `begin` or `next` gave it: the very object, for a shard may have several in a round. */
   readonly request: ShardRequest;
-  readonly message: Message;
+  /** In protobuf's wire format, as the shard sent it. */
+  readonly message: Uint8Array;
   readonly bounds: TopBounds | undefined;
 }
+
+/**
+ * The answer in protobuf's wire format, cut between fields of the message or elements of its lists: put together they
+ * are what `toBinary` would write of it.
+ */
+export type AnswerPieces = readonly Uint8Array[];
 
 export interface MergeLimits {
   /** Bytes, as estimated, that groups, sets and lists under merge may hold in memory. */
@@ -33,8 +39,9 @@ export interface MergeExecution {
   begin(): readonly ShardRequest[];
   /**
    * Faults: `bad-partial`, `answer-too-large`. A request may be answered once; a second answer is an assertion. What an
-   * excluded shard sends is ignored. A partial that failed half way may have left traces: where they cannot be taken
-   * back, `exclude` of its shard throws the same fault again and the answer as a whole fails.
+   * excluded shard sends is ignored. A partial that cannot be decoded leaves no trace and its request pending. One that
+   * failed while it was merged may have left traces: where they cannot be taken back, `exclude` of its shard throws the
+   * same fault again and the answer as a whole fails.
    */
   accept(partial: Partial): void;
   acceptSlices(partial: Partial): Slices<void>;
@@ -47,6 +54,6 @@ export interface MergeExecution {
   next(): readonly ShardRequest[];
   nextSlices(): Slices<readonly ShardRequest[]>;
   /** Faults: `overflow`. */
-  finish(): Message;
-  finishSlices(): Slices<Message>;
+  finish(): AnswerPieces;
+  finishSlices(): Slices<AnswerPieces>;
 }

@@ -17,6 +17,13 @@ export class PendingRequests<Purpose> {
     return [...purposes.keys()];
   }
 
+  /** Whether the answer is still wanted: not when its shard is excluded. */
+  isWanted({ request, shard }: Partial): boolean {
+    if (this.#excluded.has(shard)) return false;
+    assert(this.#pending.has(request), `shard ${shard} enters the merge a second time`);
+    return true;
+  }
+
   /** What the answer is for; undefined when its shard is excluded. */
   take({ request, shard }: Partial): Purpose | undefined {
     assert(request.shard === shard, `the partial of shard ${shard} answers a request to shard ${request.shard}`);

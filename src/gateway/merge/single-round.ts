@@ -4,9 +4,11 @@ import type { MessageRecipe, MethodPlan } from "../../merge-plan/method-plan.ts"
 import { requestWindow, rowsForWindow } from "../../merge-plan/request-window.ts";
 import { rewriteRequest } from "../plan/rewrite-request.ts";
 import type { ShardRequest } from "../plan/shard-request.ts";
+import { answerPieces } from "./answer-pieces.ts";
 import { blaming } from "./bad-partial.ts";
+import { decodePartial } from "./decode-partial.ts";
 import { memoryBudget } from "./held-bytes.ts";
-import type { MergeExecution, MergeLimits, Partial } from "./merge-execution.ts";
+import type { AnswerPieces, MergeExecution, MergeLimits, Partial } from "./merge-execution.ts";
 import { messageAccumulator } from "./message-accumulator.ts";
 import { PendingRequests } from "./pending-requests.ts";
 
@@ -24,17 +26,19 @@ export function singleRound(
   const state = accumulator.empty();
 
   function* acceptSlices(partial: Partial): Slices<void> {
-    if (pending.take(partial) === undefined) return;
+    if (!pending.isWanted(partial)) return;
+    const message = decodePartial(recipe.message, partial);
+    pending.take(partial);
     try {
-      yield* blaming(partial.shard, accumulator.addSlices(state, partial.message, partial.shard));
+      yield* blaming(partial.shard, accumulator.addSlices(state, message, partial.shard));
     } catch (error) {
       pending.fail(partial.shard, error);
       throw error;
     }
   }
-  function* finishSlices(): Slices<Message> {
+  function* finishSlices(): Slices<AnswerPieces> {
     pending.assertNone();
-    return yield* accumulator.finishSlices(state);
+    return yield* answerPieces(recipe.message, yield* accumulator.finishSlices(state));
   }
   return {
     begin() {

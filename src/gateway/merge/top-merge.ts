@@ -16,10 +16,12 @@ import { rowIdentity } from "../../merge-plan/value-identity.ts";
 import { fieldReader } from "../../wire/message-field.ts";
 import { rewriteRequest } from "../plan/rewrite-request.ts";
 import type { ShardRequest } from "../plan/shard-request.ts";
+import { answerPieces } from "./answer-pieces.ts";
 import { badPartial, blaming } from "./bad-partial.ts";
+import { decodePartial } from "./decode-partial.ts";
 import { rankGroups } from "./group-ranking.ts";
 import { type MemoryBudget, memoryBudget } from "./held-bytes.ts";
-import type { MergeExecution, MergeLimits, Partial } from "./merge-execution.ts";
+import type { AnswerPieces, MergeExecution, MergeLimits, Partial } from "./merge-execution.ts";
 import { keyOrder, type MessageAccumulator, type MessageState, messageAccumulator } from "./message-accumulator.ts";
 import { PendingRequests } from "./pending-requests.ts";
 import { compileRank, type Rank, type Shown } from "./rank.ts";
@@ -113,10 +115,11 @@ export class TopMerge implements MergeExecution {
   }
 
   *acceptSlices(partial: Partial): Slices<void> {
-    const purpose = this.#pending.take(partial);
-    if (purpose === undefined) return;
+    if (!this.#pending.isWanted(partial)) return;
+    const message = decodePartial(this.#plan.method.output, partial);
+    const purpose = this.#pending.take(partial)!;
     try {
-      yield* blaming(partial.shard, this.#learn(partial, purpose));
+      yield* blaming(partial.shard, this.#learn(partial, message, purpose));
     } catch (error) {
       this.#pending.fail(partial.shard, error);
       throw error;
@@ -147,11 +150,11 @@ export class TopMerge implements MergeExecution {
     return yield* this.#fallBackToAll(this.#search);
   }
 
-  finish(): Message {
+  finish(): AnswerPieces {
     return unsliced(this.finishSlices());
   }
 
-  *finishSlices(): Slices<Message> {
+  *finishSlices(): Slices<AnswerPieces> {
     this.#pending.assertNone();
     const states = this.#all?.values() ?? this.#settledStates();
     const ranked = yield* rankGroups(states, this.#rank, keyOrder(this.#top.element, this.#top.key), this.#window);
@@ -165,7 +168,7 @@ export class TopMerge implements MergeExecution {
       yield* this.#response.addSlices(state, this.#beside.get(shard)!, shard);
     }
     state[this.#topIndex] = chosen;
-    return yield* this.#response.finishSlices(state);
+    return yield* answerPieces(this.#plan.method.output, yield* this.#response.finishSlices(state));
   }
 
   *#settledStates(): Iterable<MessageState> {
@@ -179,7 +182,7 @@ export class TopMerge implements MergeExecution {
     }
   }
 
-  *#learn({ shard, message, bounds }: Partial, purpose: Purpose): Slices<void> {
+  *#learn({ shard, bounds }: Partial, message: Message, purpose: Purpose): Slices<void> {
     const groups = this.#readGroups(message);
     if (purpose.kind !== "keys" && !this.#beside.has(shard)) this.#beside.set(shard, this.#withoutGroups(message));
     if (purpose.kind === "all") return yield* this.#addToAll(groups, shard);

@@ -1,4 +1,11 @@
-import { create, type Message, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -11,6 +18,7 @@ import {
   TopDestinationsResponseSchema,
 } from "../../../examples/flights/generated/flights/v1/delay_pb.ts";
 import { heldBytes } from "../../../src/gateway/merge/held-bytes.ts";
+import type { MergeExecution } from "../../../src/gateway/merge/merge-execution.ts";
 import { startMerge } from "../../../src/gateway/merge/start-merge.ts";
 import type { ShardRequest } from "../../../src/gateway/plan/shard-request.ts";
 import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
@@ -30,7 +38,25 @@ function summary(init: MessageInitShape<typeof SummarizeResponseSchema>): Messag
 }
 
 function partial(request: ShardRequest, message: Message, bounds?: MessageInitShape<typeof TopBoundsSchema>) {
-  return { shard: request.shard, request, message, bounds: bounds && create(TopBoundsSchema, bounds) };
+  const bytes = toBinary(schemaOf(message), message);
+  return { shard: request.shard, request, message: bytes, bounds: bounds && create(TopBoundsSchema, bounds) };
+}
+
+function schemaOf({ $typeName }: Message): DescMessage {
+  const schemas = [SummarizeResponseSchema, TopDestinationsResponseSchema, EVERYTHING.output];
+  return schemas.find(({ typeName }) => typeName === $typeName)!;
+}
+
+function bytesOf(merge: MergeExecution): Uint8Array {
+  return Buffer.concat(merge.finish());
+}
+
+function summed(merge: MergeExecution) {
+  return fromBinary(SummarizeResponseSchema, bytesOf(merge));
+}
+
+function ranked(merge: MergeExecution) {
+  return fromBinary(TopDestinationsResponseSchema, bytesOf(merge));
 }
 
 describe("one round", () => {
@@ -54,7 +80,7 @@ describe("one round", () => {
     merge.accept(partial(first!, summary({ flights: 2n, maxDelayMinutes: 7n })));
     merge.exclude(1);
     merge.accept(partial(second!, summary({ flights: 40n, maxDelayMinutes: 90n })));
-    expect(merge.finish()).toMatchObject({ flights: 2n, maxDelayMinutes: 7n });
+    expect(summed(merge)).toMatchObject({ flights: 2n, maxDelayMinutes: 7n });
   });
 
   test("a shard that is merged already cannot be given up", () => {
@@ -68,7 +94,7 @@ describe("one round", () => {
     const over = (shards: readonly number[]) => {
       const merge = summarizeOver(shards);
       for (const request of merge.begin()) merge.accept(partial(request, summary({ meanDelayMinutes: 5 })));
-      return toBinary(SummarizeResponseSchema, merge.finish() as never).length;
+      return bytesOf(merge).length;
     };
     expect([over([]), over([0]), over([0, 1, 2])]).toEqual([0, 0, 0]);
   });
@@ -78,7 +104,7 @@ describe("one round", () => {
     const [first, second] = merge.begin();
     merge.accept(partial(first!, summary({ flights: 1n, totalDelayMinutes: 10n, meanDelayMinutes: 999 })));
     merge.accept(partial(second!, summary({ flights: 3n, totalDelayMinutes: 0n, meanDelayMinutes: -999 })));
-    expect(merge.finish()).toMatchObject({ meanDelayMinutes: 2.5 });
+    expect(summed(merge)).toMatchObject({ meanDelayMinutes: 2.5 });
   });
 
   test("int64 beyond 2^53 is exact; beyond 2^63 it is an overflow", () => {
@@ -86,7 +112,7 @@ describe("one round", () => {
       const merge = summarizeOver([...flights.keys()]);
       for (const request of merge.begin())
         merge.accept(partial(request, summary({ flights: flights[request.shard]! })));
-      return (merge.finish() as unknown as { flights: bigint }).flights;
+      return summed(merge).flights;
     };
     expect(sumOf(2n ** 53n, 1n)).toBe(9007199254740993n);
     expect(() => sumOf(2n ** 63n - 1n, 1n)).toThrow(/does not fit int64/);
@@ -161,7 +187,7 @@ describe("the same partials give the same bytes", () => {
     // Slices of several partials run in turns.
     let open = running.filter((one) => one !== undefined);
     while (open.length > 0) open = open.filter((one) => !one.next().done);
-    return toBinary(EVERYTHING.output, merge.finish());
+    return Buffer.concat(merge.finish());
   };
 
   test("in whatever order they arrive, whole or in slices", () => {
@@ -257,7 +283,7 @@ describe("top groups", () => {
     merge.accept(partial(round[0]!, top([["B", 15]])));
     merge.accept(partial(round[1]!, top([])));
     expect(merge.next()).toEqual([]);
-    expect(merge.finish()).toMatchObject({ destinations: [{ destination: "B", flights: 110n }] });
+    expect(ranked(merge)).toMatchObject({ destinations: [{ destination: "B", flights: 110n }] });
   });
 
   test("equal values are told apart by key, so an unseen group that may tie is not excluded", () => {
@@ -285,7 +311,7 @@ describe("top groups", () => {
     expect(round.map((request) => asked(request).limit)).toEqual([0, 0]);
     for (const request of round) merge.accept(partial(request, top([...many(request.shard * 60), ["Z", 4]])));
     expect(merge.next()).toEqual([]);
-    expect(merge.finish()).toMatchObject({ destinations: [{ destination: "G60", flights: 10n }] });
+    expect(ranked(merge)).toMatchObject({ destinations: [{ destination: "G60", flights: 10n }] });
   });
 
   describe("memory is counted once for what is held once", () => {
@@ -337,7 +363,7 @@ describe("top groups", () => {
       const [rest] = merge.next();
       merge.accept(partial(rest!, top(all)));
       expect(merge.next()).toEqual([]);
-      expect(merge.finish()).toMatchObject({ destinations: [{ destination: "A", flights: 9n }] });
+      expect(ranked(merge)).toMatchObject({ destinations: [{ destination: "A", flights: 9n }] });
     });
   });
 
@@ -359,7 +385,7 @@ describe("top groups", () => {
     );
     merge.accept(partial(round[1]!, top([["B", 2]])));
     expect(merge.next()).toEqual([]);
-    expect(merge.finish()).toMatchObject({ destinations: [{ destination: "B", flights: 4n }] });
+    expect(ranked(merge)).toMatchObject({ destinations: [{ destination: "B", flights: 4n }] });
   });
 
   test.each([

@@ -1,5 +1,6 @@
 /** A mesh as a user starts it: the command line, its own data directory and ports, real processes. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
@@ -121,12 +122,22 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/**
+ * A port that is free now, below those that the system gives away: one of these could be the local end of any connection
+ * by the time it is wanted.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
+  for (;;) {
+    const port = randomInt(12_000, 32_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((tell) => {
+      server.once("error", () => tell(false));
+      server.listen(port, "127.0.0.1", () => tell(true));
+    });
+    if (!isFree) continue;
+    await new Promise((done) => server.close(done));
+    return port;
+  }
 }
 
 export interface HttpAnswer {

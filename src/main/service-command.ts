@@ -13,6 +13,7 @@ interface ServiceOptions {
   readonly node?: readonly string[];
   readonly listen: { readonly host: string; readonly port: number };
   readonly memoryLimitBytes: number;
+  readonly scanDir?: string;
 }
 
 /** Of the states of all snapshots that one process holds. */
@@ -31,6 +32,7 @@ export function addServiceCommand(program: Command, facts: ProgramFacts): void {
     .option("--node <name...>", "nodes whose shards it may serve; absent: any")
     .addOption(listenOption())
     .option("--memory-limit-bytes <n>", "for the states of all snapshots together", parseCount, MEMORY_LIMIT_BYTES)
+    .option("--scan-dir <directory>", "keep what is read of snapshots here, to bind them sooner the next time")
     .addHelpText(
       "after",
       "\nExample:\n  $ skynetes service --module examples/flights/delay-service.ts --version delay-v1-0a1b2c3d",
@@ -53,6 +55,7 @@ async function service(options: ServiceOptions, facts: ProgramFacts): Promise<vo
       node: options.node,
       listen: options.listen,
       memoryLimitBytes: options.memoryLimitBytes,
+      scanDirectory: options.scanDir === undefined ? undefined : absolute(options.scanDir),
       clock: systemClock,
       randomness: systemRandomness,
       report: (fault) => log.line("error", fault.message),

@@ -1,10 +1,11 @@
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Column, SnapshotReader } from "../../src/service/load/snapshot-reader.ts";
 import { inTemporaryDirectory, served } from "./running.ts";
 import { type FixtureTable, writeShard } from "./shard-fixture.ts";
 import { scripted } from "./small-flights.ts";
 
-/** Runs `look` as the `load` of a service that is bound to the tables. */
+/** Runs `look` as the `load` of a service that is bound to the tables; twice, the second time over what the first has kept. */
 function loading(tables: readonly FixtureTable[], look: (snapshot: SnapshotReader) => Promise<void>): Promise<void> {
   return inTemporaryDirectory(async (directory) => {
     const shard = await writeShard(directory, { shard: 3, snapshot: "s1" }, tables);
@@ -12,11 +13,13 @@ function loading(tables: readonly FixtureTable[], look: (snapshot: SnapshotReade
       await look(snapshot);
       return 1;
     };
-    const service = await served(scripted({}, { load }));
-    try {
-      await service.bind(shard);
-    } finally {
-      await service.close();
+    for (let start = 0; start < 2; start++) {
+      const service = await served(scripted({}, { load }), { scanDirectory: join(directory, "scans") });
+      try {
+        await service.bind(shard);
+      } finally {
+        await service.close();
+      }
     }
   });
 }

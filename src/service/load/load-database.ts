@@ -1,6 +1,6 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DuckDBInstance } from "@duckdb/node-api";
+import type { DuckDBInstance } from "@duckdb/node-api";
 
 export interface LoadDatabaseOptions {
   readonly memoryBytes: number;
@@ -9,20 +9,32 @@ export interface LoadDatabaseOptions {
   readonly instance: string;
 }
 
+/** Opens the database at the first call. */
+export type LoadDatabase = () => Promise<DuckDBInstance>;
+
 /**
  * Runs `work` with the DuckDB that reads segment files while a state is loaded. It is there only so long: its buffers
- * would be the greater part of a service process, and serving does not need them.
+ * would be the greater part of a service process, and serving does not need them. Its client is loaded with it, since a
+ * process whose scans are all kept needs neither.
  */
 export async function withLoadDatabase<T>(
   options: LoadDatabaseOptions,
-  work: (database: DuckDBInstance) => Promise<T>,
+  work: (database: LoadDatabase) => Promise<T>,
 ): Promise<T> {
-  const database = await DuckDBInstance.create(":memory:", settings(options));
+  let opened: Promise<DuckDBInstance> | undefined;
   try {
-    return await work(database);
+    return await work(() => {
+      opened ??= open(options);
+      return opened;
+    });
   } finally {
-    database.closeSync();
+    (await opened?.catch(() => undefined))?.closeSync();
   }
+}
+
+async function open(options: LoadDatabaseOptions): Promise<DuckDBInstance> {
+  const { DuckDBInstance } = await import("@duckdb/node-api");
+  return DuckDBInstance.create(":memory:", settings(options));
 }
 
 function settings(options: LoadDatabaseOptions): Record<string, string> {

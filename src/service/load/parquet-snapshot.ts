@@ -1,8 +1,10 @@
-import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { TableManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { type ColumnRead, columnFromVector, sqlTypeOf } from "./column-vector.ts";
+import type { LoadDatabase } from "./load-database.ts";
+import type { ScanCache } from "./scan-cache.ts";
 import type { ColumnBatch, ScanOptions, SnapshotReader } from "./snapshot-reader.ts";
 import type { VerifiedShard } from "./verify-shard.ts";
 
@@ -13,8 +15,12 @@ import type { VerifiedShard } from "./verify-shard.ts";
  */
 const DICTIONARY_VALUES_MAX = 40_000;
 
-/** A verified shard's Parquet segments as a `SnapshotReader`. */
-export function parquetSnapshot(shard: VerifiedShard, database: DuckDBInstance): SnapshotReader {
+/** A verified shard's Parquet segments as a `SnapshotReader`; with a cache, scans that were made before are read from it. */
+export function parquetSnapshot(
+  shard: VerifiedShard,
+  database: LoadDatabase,
+  cache: ScanCache | undefined,
+): SnapshotReader {
   const tables = new Map(shard.manifest.tables.map((table) => [table.name, table]));
   return {
     shard: shard.manifest.shard,
@@ -31,10 +37,11 @@ export function parquetSnapshot(shard: VerifiedShard, database: DuckDBInstance):
       }
       const reads = columns.map((column) => columnRead(table, column));
       for (const column of options.orderBy ?? []) columnRead(table, column);
-      const files = table.segments
-        .filter((segment) => segment.rows > 0n)
-        .map((segment) => shard.segmentPath(segment.sha256));
-      return scanFiles(database, { table: name, rows: table.rows, files, reads, options });
+      const segments = table.segments.filter((segment) => segment.rows > 0n).map((segment) => segment.sha256);
+      const scan = { table: name, rows: table.rows, files: segments.map(shard.segmentPath), reads, options };
+      if (cache === undefined || segments.length === 0) return scanFiles(database, scan);
+      const key = { segments, columns: reads, orderBy: options.orderBy ?? [] };
+      return cache.batches(key, table.rows, () => scanFiles(database, scan));
     },
   };
 }
@@ -63,14 +70,14 @@ interface Scan {
   readonly options: ScanOptions;
 }
 
-async function* scanFiles(database: DuckDBInstance, scan: Scan): AsyncIterable<ColumnBatch> {
+async function* scanFiles(database: LoadDatabase, scan: Scan): AsyncIterable<ColumnBatch> {
   if (scan.reads.length === 0) throw new Fault("invalid-request", `scan table "${scan.table}": no columns asked for`);
   if (scan.files.length === 0) return;
   const source = `read_parquet([${scan.files.map(literal).join(", ")}])`;
   const attempted = `scan table "${scan.table}"`;
   // Its own connection, since a second query on one ends a stream that is not read to its end; the ENUM types that the
   // scan makes are temporary and go with it.
-  const connection = await foreign(attempted, () => database.connect());
+  const connection = await foreign(attempted, async () => (await database()).connect());
   try {
     const dictionaries = await foreign(attempted, () => makeDictionaries(connection, source, scan));
     const reads = scan.reads.map((read) => {

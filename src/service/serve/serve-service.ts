@@ -35,6 +35,8 @@ export interface ServeOptions {
   /** Of the DuckDB that is there while a shard loads; 256 MiB and 2. */
   readonly loadMemoryBytes?: number;
   readonly loadThreads?: number;
+  /** A directory to keep scans in, so that the same snapshot is bound sooner the next time; absent: none. */
+  readonly scanDirectory?: string | undefined;
   /** Told of what handlers throw beyond refusals; writes to stderr when absent. */
   readonly report?: (fault: Fault) => void;
 }
@@ -75,6 +77,7 @@ export async function serveService<S extends DescService, State>(
     memoryBytes: options.loadMemoryBytes ?? LOAD_MEMORY_BYTES,
     threads: options.loadThreads ?? LOAD_THREADS,
     instance,
+    scanDirectory: options.scanDirectory,
   };
   const binder = new Binder<State>({
     table,

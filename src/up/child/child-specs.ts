@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import type { Manifest, ServiceVersionSpec } from "../../manifest/manifest.ts";
 import { portOf, type ReadyAddresses } from "../../process/ready-line.ts";
 import type { ChildSpec } from "../../process/supervisor.ts";
+import { dataDirectory } from "../control/data-directory.ts";
 
 export interface ChildPlan {
   readonly manifest: Manifest;
@@ -89,7 +90,7 @@ export function serviceSpec(plan: ChildPlan, node: string, version: ServiceVersi
     name,
     argv: (last) => [
       ...[...SMALL_HEAP, plan.script, "service", "--module", module, "--version", version.name, "--node", node],
-      ...["--listen", listen(last), ...memory],
+      ...["--listen", listen(last), "--scan-dir", dataDirectory(plan.dataDirectory).scans, ...memory],
     ],
     env: () => ({ ...FEW_ARENAS, ...version.env }),
   };

@@ -6,6 +6,8 @@ export interface DataDirectory {
   readonly log: string;
   readonly archive: string;
   node(name: string): string;
+  /** What services keep of the snapshots that they have read; may be deleted at any time. */
+  readonly scans: string;
   readonly lockFile: string;
   readonly manifestFile: string;
   readonly stateFile: string;
@@ -21,6 +23,7 @@ export function dataDirectory(root: string): DataDirectory {
     log: join(root, "log"),
     archive: join(root, "archive"),
     node: (name) => join(root, "nodes", name),
+    scans: join(root, "scans"),
     lockFile: join(control, "up.lock"),
     manifestFile: join(control, "mesh.yaml"),
     stateFile: join(control, "state.json"),

@@ -59,7 +59,7 @@ async function up(options: UpOptions, facts: ProgramFacts): Promise<void> {
     import("../manifest/load-manifest.ts"),
     import("../process/clock.ts"),
   ]);
-  const { manifest, text: manifestText } = await loadManifest(options.manifest);
+  const manifest = await loadManifest(options.manifest);
   const say = (text: string) => void process.stderr.write(text);
   const bars = new Map<string, ProgressLine>();
   await runLong(facts, async (running, log) => {
@@ -77,7 +77,6 @@ async function up(options: UpOptions, facts: ProgramFacts): Promise<void> {
     });
     const mesh = await startUp({
       manifest,
-      manifestText,
       dataDirectory: absolute(options.dataDir),
       host: options.host,
       httpPort: options.httpPort,

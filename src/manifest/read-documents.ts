@@ -1,8 +1,8 @@
 import { type Document, isPair, isScalar, LineCounter, parseAllDocuments, type Scalar } from "yaml";
 import type { ManifestError, Path } from "./manifest-error.ts";
 import { pathText } from "./manifest-error.ts";
+import { MANIFEST_BYTES_MAX } from "./manifest-text.ts";
 
-export const MANIFEST_BYTES_MAX = 1024 * 1024;
 const DOCUMENTS_MAX = 1000;
 /** A manifest may use anchors, but not so that a small file becomes a large one. */
 const ALIASES_MAX = 100;

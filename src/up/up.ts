@@ -11,6 +11,7 @@ import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { renderPlan } from "../lifecycle/render-plan.ts";
 import { openEmbeddedLog } from "../log/embedded/embedded-log.ts";
+import { checkedManifestText } from "../manifest/checked-manifest.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import type { Clock } from "../process/clock.ts";
 import { makeDurableDirectorySync, writeDurableFileSync } from "../process/durable-file.ts";
@@ -38,8 +39,6 @@ import { MeshDriver } from "./mesh-driver.ts";
 
 export interface UpConfig {
   readonly manifest: Manifest;
-  /** What `manifest` was made of. */
-  readonly manifestText: string;
   /** Absolute. */
   readonly dataDirectory: string;
   readonly host: string;
@@ -107,7 +106,7 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     let announcer: Announcer | undefined;
     // Children start again and again, and each time by the manifest that was accepted, whatever its file says by then.
     const { manifestFile } = directory;
-    writeDurableFileSync(manifestFile, config.manifestText);
+    writeDurableFileSync(manifestFile, checkedManifestText(manifest));
     const plan = { ...config, manifestFile };
     const children: MeshChildren = new MeshChildren(plan, new ChildAddressFile(directory.childrenFile), {
       clock,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
+import { checkedManifestOf, checkedManifestText } from "../../src/manifest/checked-manifest.ts";
 import { loadManifest } from "../../src/manifest/load-manifest.ts";
 import { parseManifest } from "../../src/manifest/parse-manifest.ts";
 
@@ -30,7 +31,10 @@ function altered(from: string, to: string): string {
 }
 
 test("the flights example says what its comments say", async () => {
-  const { manifest } = await loadManifest(FLIGHTS);
+  const manifest = await loadManifest(FLIGHTS);
+  // As other processes get it.
+  expect(checkedManifestOf(checkedManifestText(manifest))).toEqual(manifest);
+  expect(checkedManifestOf(text)).toBeUndefined();
   expect(manifest.mesh.placements).toEqual([["node-a"], ["node-b"], ["node-a"], ["node-b"]]);
   expect(manifest.mesh.topics.map((t) => [t.name, t.partitions, t.timestamps])).toEqual([
     ["flights", 4, "NonDecreasing"],

@@ -5,7 +5,7 @@ import { manifestFixture, snapshotFixture, V1 } from "./mesh-fixture.ts";
 const manifest = manifestFixture({}, [snapshotFixture("a", V1)]);
 const plan = {
   manifest,
-  manifestFile: "/manifests/mesh.yaml",
+  manifestFile: "/data/control/manifest.json",
   dataDirectory: "/data",
   script: "/app/skynetes.ts",
   host: "127.0.0.1",

@@ -30,7 +30,6 @@ const nothing = () => {};
 const start = (manifest: Manifest) =>
   startUp({
     manifest,
-    manifestText: "",
     dataDirectory: root,
     host: "127.0.0.1",
     httpPort: 0,

@@ -25,7 +25,7 @@ export function dataDirectory(root: string): DataDirectory {
     node: (name) => join(root, "nodes", name),
     scans: join(root, "scans"),
     lockFile: join(control, "up.lock"),
-    manifestFile: join(control, "mesh.yaml"),
+    manifestFile: join(control, "manifest.json"),
     stateFile: join(control, "state.json"),
     tableFile: join(control, "table.json"),
     endpointsFile: join(control, "endpoints.json"),

@@ -127,7 +127,7 @@ describe("one answer whose reader takes nothing", () => {
   /** More than sockets buffer on their own. */
   const large = async (limits: MeshOptions["limits"] = {}) => {
     mesh = await scriptedMesh({ shards: 1, limits });
-    mesh.shard(0).script = { echo: (request) => ({ rows: 1n, text: request.text ?? "x".repeat(32 << 20) }) };
+    mesh.shard(0).script = { echo: (request) => ({ rows: 1n, text: request.text ?? "x".repeat(16 << 20) }) };
   };
   const read = (door: string) => (door === "HTTP" ? httpReader("Echo") : grpcReader("Echo"));
 
@@ -154,13 +154,13 @@ describe("one answer whose reader takes nothing", () => {
   });
 
   test.each(["HTTP", "gRPC"])("over %s it is held against the memory that all queries share", async (door) => {
-    await large({ stalledReaderMs: LONG_MS, memoryBytesMax: 48 << 20 });
+    await large({ stalledReaderMs: LONG_MS, memoryBytesMax: 24 << 20 });
     read(door);
     const id = await untilOneStands();
     await mesh.until(() => mesh.shard(0).calls.length === 1, "the shard is asked");
-    // When the answer of 32 MB that nobody takes is held, no second partial fits beside it.
+    // When the answer of 16 MB that nobody takes is held, no second partial fits beside it.
     const refused = { status: 503, json: { type: "https://skynetes.io/problems/overloaded" } };
-    await expect.poll(() => mesh.echo({}), { timeout: 20_000 }).toMatchObject(refused);
+    await expect.poll(() => mesh.echo({}), { timeout: 40_000 }).toMatchObject(refused);
     expect((await mesh.get(`/v1/queries/${id}`, { method: "DELETE" })).status).toBe(204);
     await untilNoQuery();
     expect((await mesh.echo({})).status).toBe(200);

@@ -26,9 +26,16 @@ export function pathText(path: Path): string {
 /** As many are printed; the count is always of all. */
 const PRINTED_MAX = 100;
 
-/** All mistakes at once, in the order of the file. */
+/** A message may quote the file, line breaks included. */
+function oneLine(error: ManifestError): ManifestError {
+  return { ...error, message: error.message.replace(/\p{Cc}/gu, (c) => JSON.stringify(c).slice(1, -1)) };
+}
+
+/** All mistakes at once, a line each, in the order of the file. */
 export function invalidManifest(file: string, errors: readonly ManifestError[]): Fault {
-  const sorted = [...errors].sort((a, b) => a.line - b.line || a.column - b.column || (a.path < b.path ? -1 : 1));
+  const sorted = errors
+    .map(oneLine)
+    .sort((a, b) => a.line - b.line || a.column - b.column || (a.path < b.path ? -1 : 1));
   const lines = sorted.slice(0, PRINTED_MAX).map((e) => {
     const where = e.path === "" ? "" : `${e.path}: `;
     return `  ${file}:${e.line}:${e.column} ${where}${e.message}`;

@@ -196,6 +196,11 @@ describe("a mistake is found", () => {
     expect(mistakes(altered(from, to))).toContainEqual(expect.stringMatching(expected));
   });
 
+  test("a mistake whose message quotes several lines is one line", () => {
+    const found = mistakes(text.replace("#", '"\\U\n#'));
+    expect(found).toContainEqual(expect.stringMatching(/^1:2 not valid YAML: invalid escape sequence \\U\\n#/));
+  });
+
   test("an alias bomb", () => {
     const levels = ["a: &a [x, x, x, x, x, x, x, x]"];
     for (const [to, of] of ["ba", "cb", "dc", "ed"].map((pair) => [...pair])) {

@@ -220,7 +220,7 @@ describe("three million flights", () => {
     // The processes that read the files start again: their state in memory is gone.
     const services = mesh.children().filter((child) => / service /.test(child.command));
     for (const { pid } of services) process.kill(pid, "SIGKILL");
-    const until = Date.now() + 30_000;
+    const until = Date.now() + 150_000;
     const eventually = async (snapshot: SnapshotName, call: string, request: unknown, right: unknown) => {
       for (;;) {
         const reply = await ask(mesh.url, `/v1/snapshots/${snapshot}/${call}`, request);
@@ -235,7 +235,7 @@ describe("three million flights", () => {
     await eventually("h1-2001", "flights.v1.DelayService/Summarize", {}, expected);
     const busiest = await oracle.busiest("q1-2001", 5);
     await eventually("q1-2001", "flights.v1.NetworkService/Busiest", { limit: 5 }, busiest);
-  });
+  }, 180_000);
 
   test("after Ctrl-C no process is left, and a second start reuses the data", async () => {
     const before = (await answerOf("h1-2001", "flights.v1.DelayService/Summarize", {})).answer;
@@ -245,7 +245,7 @@ describe("three million flights", () => {
     expect(pids.filter(isAlive)).toEqual([]);
 
     mesh = await MeshProcess.start("examples/flights/mesh.yaml", dataDirectory);
-    await mesh.serving(60_000);
+    await mesh.serving(150_000);
     expect((await answerOf("h1-2001", "flights.v1.DelayService/Summarize", {})).answer).toEqual(before);
-  });
+  }, 180_000);
 });

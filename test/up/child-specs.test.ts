@@ -27,6 +27,11 @@ describe("the processes of a mesh", () => {
     ]);
   });
 
+  test("services keep what they read of snapshots in one directory of the mesh", () => {
+    const argvs = ["node-a", "node-b"].map((node) => serviceSpec(plan, node, manifest.versions[0]!).argv(undefined));
+    expect(argvs.map((argv) => argv[argv.indexOf("--scan-dir") + 1])).toEqual(["/data/scans", "/data/scans"]);
+  });
+
   test("a service of another language is started as it stands and told the rest by environment", () => {
     const version = { ...manifest.versions[0]!, run: { kind: "command" as const, command: ["/bin/thing", "--fast"] } };
     const spec = serviceSpec(plan, "node-a", version);

@@ -12,12 +12,12 @@
 // FRAMES. A frame has at most 64 KiB, whatever is packed in it: each side gathers what one turn of its event loop
 // brings, and writes at once when it was idle. Unknown fields are skipped. A frame that cannot be read as protobuf, that
 // is larger, or that breaks a rule about the *stream* below ends the stream with INVALID_ARGUMENT; what is wrong with one
-// *call* ends that call alone.
+// *call* ends that call alone: its request, and of a fragment its stamp and bounds, even where they are not protobuf.
 //
 // CALLS. The gateway chooses ids, ascending on a stream, none twice. A call ends once: by the fragment with `status`, or,
 // for the gateway, when it has sent the id in `cancelled`; what still comes for an ended call is ignored by both sides.
-// An id that is not greater than all before it ends the stream. A request of more than 32 KiB is not sent here but by
-// unary gRPC.
+// An id that is not greater than all before it ends the stream; so does one above 2^53 - 1. A request of more than 32 KiB
+// is not sent here but by unary gRPC.
 //
 // PARTIALS. The first fragment of a call that is answered carries the stamp, before or with the first data: the gateway
 // compares it with its plan before it reads a byte. In a unary method the partial is all `data` of the call put together;
@@ -141,7 +141,7 @@ export type Hello = Message<"skynetes.v1.Hello"> & {
   instance: string;
 
   /**
-   * What is bound as the stream opens; later binds are not told.
+   * What is bound as the stream opens, as far as it fits in the frame; later binds are not told.
    *
    * @generated from field: repeated skynetes.v1.Stamp bound = 3;
    */

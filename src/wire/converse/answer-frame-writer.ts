@@ -28,6 +28,10 @@ export class AnswerFrameWriter {
     return this.#out.size === 0;
   }
 
+  get size(): number {
+    return this.#out.size;
+  }
+
   /** Bytes of data that a fragment with this head may have in what is left of the frame; negative: not even the head fits. */
   dataRoom(head: FragmentHead): number {
     return this.#out.room - FRAGMENT_OVERHEAD - headSize(head);

@@ -1,0 +1,159 @@
+import type { PartialFormat } from "../generated/skynetes/v1/shard_pb.ts";
+import type { FragmentHead } from "./answer-frame-writer.ts";
+import type { FragmentStatus, FragmentTiming } from "./fragment.ts";
+import { CREDIT_BYTES } from "./limits.ts";
+
+/** A message, or the whole partial of a unary method. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  readonly isMessage: boolean;
+}
+
+export interface CallEnd {
+  readonly status: FragmentStatus;
+  /** A TopBounds. */
+  readonly bounds?: Uint8Array | undefined;
+  readonly timing?: FragmentTiming | undefined;
+}
+
+/** What a queued piece takes beside its bytes: empty messages are not free. */
+const PIECE_BYTES = 64;
+
+/** What one call has to send, in order, and how much of it it may. */
+export class OutgoingCall {
+  readonly id: number;
+  /** In the writer's list of turns. */
+  next: OutgoingCall | undefined;
+  isListed = false;
+  /** Bytes that it may still send in this turn; below zero after a fragment's head took more than was left. */
+  deficit = 0;
+  hasTurn = false;
+
+  readonly #changed: (call: OutgoingCall, unsentBytes: number) => void;
+  #pieces: Piece[] = [];
+  /** Bytes of the first piece that are sent. */
+  #from = 0;
+  #credit = CREDIT_BYTES;
+  #stamp: Buffer | undefined;
+  #format: PartialFormat = 0;
+  #end: CallEnd | undefined;
+  #isOver = false;
+  #unsent = 0;
+
+  /** `changed` is told when there may be something to send, and by how many bytes what is unsent has grown or shrunk. */
+  constructor(id: number, changed: (call: OutgoingCall, unsentBytes: number) => void) {
+    this.id = id;
+    this.#changed = changed;
+  }
+
+  /** Memory of what waits to be sent. */
+  get unsentBytes(): number {
+    return this.#unsent;
+  }
+
+  /** Nothing more is sent: the status has gone out, or nobody waits for it. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Something waits and may be sent. */
+  get isReady(): boolean {
+    if (this.#isOver) return false;
+    const [piece] = this.#pieces;
+    if (piece === undefined) return this.#end !== undefined;
+    return this.#credit > 0 || piece.bytes.length === this.#from;
+  }
+
+  /** Goes out with the first fragment. */
+  stamp(stamp: Buffer, format: PartialFormat): void {
+    this.#stamp = stamp;
+    this.#format = format;
+  }
+
+  /** `isMessage`: a message of a streaming method, and not the whole partial. */
+  data(bytes: Uint8Array, isMessage: boolean): void {
+    if (this.#isOver) return;
+    // An empty partial is all in its status.
+    if (bytes.length === 0 && !isMessage) return;
+    this.#pieces.push({ bytes, isMessage });
+    this.#grow(bytes.length + PIECE_BYTES);
+  }
+
+  end(end: CallEnd): void {
+    if (this.#isOver || this.#end !== undefined) return;
+    this.#end = end;
+    this.#changed(this, 0);
+  }
+
+  /** Forgets what is not sent; the end goes out all the same, without what it would have ended well. */
+  fail(status: FragmentStatus, timing?: FragmentTiming): void {
+    if (this.#isOver) return;
+    this.#forget();
+    this.#end = { status, timing };
+    this.#changed(this, 0);
+  }
+
+  /** Nobody waits for it. */
+  drop(): void {
+    this.#isOver = true;
+    this.#forget();
+  }
+
+  grant(bytes: number): void {
+    this.#credit += bytes;
+    if (this.isReady) this.#changed(this, 0);
+  }
+
+  /** Bytes of data that the next fragment may have, before the frame's room is looked at. */
+  get sendable(): number {
+    const [piece] = this.#pieces;
+    return piece === undefined ? 0 : Math.min(piece.bytes.length - this.#from, this.#credit);
+  }
+
+  /** The head of a fragment with the next `bytes` of data. */
+  headFor(bytes: number): FragmentHead {
+    const [piece] = this.#pieces;
+    const endsPiece = piece === undefined || this.#from + bytes === piece.bytes.length;
+    const end = endsPiece && this.#pieces.length <= 1 ? this.#end : undefined;
+    return {
+      id: this.id,
+      stamp: this.#stamp,
+      format: this.#stamp === undefined ? 0 : this.#format,
+      messageEnd: piece?.isMessage === true && endsPiece,
+      status: end?.status,
+      bounds: end?.bounds,
+      timing: end?.timing,
+    };
+  }
+
+  /** Where the data of the next fragment are. */
+  get source(): { readonly bytes: Uint8Array; readonly from: number } {
+    return { bytes: this.#pieces[0]?.bytes ?? NOTHING, from: this.#from };
+  }
+
+  /** The fragment with this head and so many bytes of data is in the frame. */
+  sent(head: FragmentHead, bytes: number): void {
+    this.#stamp = undefined;
+    this.#credit -= bytes;
+    this.#from += bytes;
+    if (head.status !== undefined) this.#isOver = true;
+    const [piece] = this.#pieces;
+    if (piece === undefined || this.#from < piece.bytes.length) return;
+    this.#pieces.shift();
+    this.#from = 0;
+    this.#grow(-piece.bytes.length - PIECE_BYTES);
+  }
+
+  #forget(): void {
+    this.#pieces = [];
+    this.#from = 0;
+    this.#grow(-this.#unsent);
+  }
+
+  #grow(bytes: number): void {
+    this.#unsent += bytes;
+    this.#changed(this, bytes);
+  }
+}
+
+const NOTHING = new Uint8Array(0);

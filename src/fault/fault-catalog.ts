@@ -39,6 +39,7 @@ export const CATALOG = {
   "unknown-version": { code: "NOT_FOUND", http: 404, title: "No such service version here", retryable: false },
   "unknown-query": { code: "NOT_FOUND", http: 404, title: "No such query under way", retryable: false },
   "unknown-topic": { code: "NOT_FOUND", http: 404, title: "No such topic", retryable: false },
+  "permission-denied": { code: "PERMISSION_DENIED", http: 403, title: "Not allowed", retryable: false },
   "snapshot-exists": { code: "ALREADY_EXISTS", http: 409, title: "The snapshot exists", retryable: false },
   "snapshot-retired": { code: "NOT_FOUND", http: 410, title: "The snapshot is retired", retryable: false },
   "snapshot-not-bound": {

@@ -16,6 +16,10 @@ export const ROUTE_HEADERS = {
 export const STAMP_HEADER = "x-skynetes-stamp-bin";
 /** Trailing metadata of a partial of a method with a `top` rule: a protobuf TopBounds. */
 export const BOUNDS_HEADER = "x-skynetes-bounds-bin";
+/** Trailing metadata of a partial, and a call's wish: `columns`; absent: the method's response message. */
+export const PARTIAL_FORMAT_HEADER = "x-skynetes-partial-format";
+/** Of a packed stream for large partials, on a connection of its own: `bulk`. */
+export const STREAM_HEADER = "x-skynetes-stream";
 /** A client's wish: `strict`, or `partial;min=0.5`. */
 export const COMPLETENESS_HEADER = "x-skynetes-completeness";
 /** Trailing metadata of an answer over gRPC, a header over HTTP: a protobuf Completeness of at most 4 KiB. */

@@ -1,4 +1,5 @@
 import type { DescMethod, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { Fault } from "../fault/fault.ts";
 import type { ColumnBatch, SnapshotReader } from "./load/snapshot-reader.ts";
 
 export type { ColumnBatch, SnapshotReader };
@@ -10,6 +11,35 @@ export interface CallContext {
   /** Aborts at the deadline, when the caller goes away, and when the gateway no longer wants the partial. */
   readonly signal: AbortSignal;
 }
+
+/** How a call came: of its own over gRPC, or packed with others in a stream. */
+export type CallTransport = "unary" | "streaming" | "converse";
+
+/** Who calls, as far as the transport knows. */
+export interface CallPeer {
+  /** host:port of the connection: in a mesh the sidecar's. */
+  readonly address: string;
+  /**
+   * Values of a header: of the call, or of the stream that it came in, which was opened once for many calls. A mesh
+   * with mutual TLS says in `x-forwarded-client-cert` who the caller is.
+   */
+  header(name: string): readonly string[];
+}
+
+/** What is known of a call before anything is done for it. */
+export interface CallToAuthorize {
+  /** `package.Service/Method`. */
+  readonly method: string;
+  readonly shard: number;
+  readonly snapshot: string;
+  readonly transport: CallTransport;
+  readonly peer: CallPeer;
+}
+
+/** Anything but `allowed` refuses the call; the fault says why, usually `permission-denied`. */
+export type Authorization = "allowed" | Fault;
+
+export type Authorize = (call: CallToAuthorize) => Authorization | Promise<Authorization>;
 
 /**
  * A service as its author writes it. The kit serves it for every shard and snapshot that the node agent binds.
@@ -26,6 +56,11 @@ export interface ServiceDefinition<S extends DescService, State> {
   /** Rough bytes of a state, for the memory bound; optional. */
   memoryBytes?(state: State): number;
   readonly methods: ServiceMethods<S, State>;
+  /**
+   * Asked for every call on every transport before its state is looked up: a mesh's own rules see the opening of a
+   * packed stream, not the calls in it. Without it all calls that reach the process are allowed.
+   */
+  readonly authorize?: Authorize;
 }
 
 /** One handler for each method, by its name in TypeScript (`summarize` for `Summarize`). */

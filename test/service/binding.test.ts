@@ -263,7 +263,7 @@ test("a new process is another instance that describes the same service with its
   const [one, other] = [await start(scripted()), await start(scripted())];
   const [first, second] = [await one.binding.describe({}, SHORT), await other.binding.describe({}, SHORT)];
   expect(first.instance).not.toBe(second.instance);
-  expect(first).toMatchObject({ service: "flights.v1.DelayService", serviceVersion: VERSION, converse: false });
+  expect(first).toMatchObject({ service: "flights.v1.DelayService", serviceVersion: VERSION, converse: true });
   const { createFileRegistry, fromBinary, getOption } = await import("@bufbuild/protobuf");
   const { FileDescriptorSetSchema } = await import("@bufbuild/protobuf/wkt");
   const { merge } = await import("../../src/wire/generated/skynetes/v1/merge_pb.ts");

@@ -1,5 +1,6 @@
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import { encodeStamp } from "../../wire/converse/packed-stamp.ts";
 import type { ShardFiles } from "../load/verify-shard.ts";
 import { type Binding, type BindingTable, bindingKey } from "./binding-table.ts";
 
@@ -91,7 +92,8 @@ export class Binder<State> {
         throw outOfMemory(key, loaded.memoryBytes, table.memoryBytes, memoryLimitBytes);
       }
       const { shard, snapshot, stateDigest, manifestSha256 } = files;
-      const binding = { stamp: { shard, snapshot, stateDigest, serviceVersion }, manifestSha256, ...loaded };
+      const stamp = { shard, snapshot, stateDigest, serviceVersion };
+      const binding = { stamp, stampBytes: encodeStamp(stamp), manifestSha256, ...loaded };
       table.add(binding);
       return binding;
     } catch (error) {

@@ -30,7 +30,7 @@ export function bindingHandlers<State>(options: BindingHandlersOptions<State>): 
       service: options.service,
       serviceVersion: options.serviceVersion,
       descriptors: options.descriptors,
-      converse: false,
+      converse: true,
       instance,
     }),
     async bind(request) {

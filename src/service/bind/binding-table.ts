@@ -4,6 +4,8 @@ import type { Stamp } from "../../mesh/stamp.ts";
 /** One shard of one snapshot, loaded: what a call needs to be answered. */
 export interface Binding<State> {
   readonly stamp: Stamp;
+  /** The same as protobuf, made once for all calls. */
+  readonly stampBytes: Buffer;
   readonly manifestSha256: string;
   readonly state: State;
   readonly memoryBytes: number;
@@ -80,10 +82,17 @@ export class BindingTable<State> {
     };
   }
 
-  stamps(): readonly Stamp[] {
+  /** By snapshot, then by shard. */
+  bindings(): readonly Binding<State>[] {
     return [...this.#entries.values()]
-      .map((entry) => entry.binding.stamp)
-      .sort((a, b) => (a.snapshot < b.snapshot ? -1 : a.snapshot > b.snapshot ? 1 : a.shard - b.shard));
+      .map((entry) => entry.binding)
+      .sort(({ stamp: a }, { stamp: b }) =>
+        a.snapshot < b.snapshot ? -1 : a.snapshot > b.snapshot ? 1 : a.shard - b.shard,
+      );
+  }
+
+  stamps(): readonly Stamp[] {
+    return this.bindings().map(({ stamp }) => stamp);
   }
 
   #freeIfUnused(entry: Entry<State>): void {

@@ -5,33 +5,34 @@ const CALLS_MAX = 1024;
 
 /** A call under way. */
 export interface ActiveCall {
+  /** Made when it is first asked for: most handlers end before they would look at it. */
   readonly signal: AbortSignal;
-  cancel(reason: string): void;
+  readonly isCancelled: boolean;
+  cancel(reason: DOMException): void;
+  throwIfCancelled(): void;
   end(): void;
 }
 
 /** The calls under way: their number bounded, and known so that a closing process can wait for them. */
 export class ActiveCalls {
-  readonly #calls = new Set<AbortController>();
+  readonly #calls = new Set<ActiveCall>();
   #draining = false;
   #idle: (() => void) | undefined;
 
   /** Faults: `not-ready` while the process closes, `overloaded` at the bound. */
   begin(): ActiveCall {
-    if (this.#draining) throw new Fault("not-ready", "the service is closing", { retryAfterMs: 100 });
+    this.refuseNewWhileDraining();
     if (this.#calls.size >= CALLS_MAX) {
       throw new Fault("overloaded", `${this.#calls.size} calls are under way`, { retryAfterMs: 100 });
     }
-    const controller = new AbortController();
-    this.#calls.add(controller);
-    return {
-      signal: controller.signal,
-      cancel: (reason) => controller.abort(new DOMException(reason, "AbortError")),
-      end: () => {
-        this.#calls.delete(controller);
-        if (this.#calls.size === 0) this.#idle?.();
-      },
-    };
+    const call = new CallUnderWay((ended) => this.#end(ended));
+    this.#calls.add(call);
+    return call;
+  }
+
+  /** Fault `not-ready` while the process closes. */
+  refuseNewWhileDraining(): void {
+    if (this.#draining) throw new Fault("not-ready", "the service is closing", { retryAfterMs: 100 });
   }
 
   /** Refuses new calls; resolves when the last one has ended. */
@@ -44,6 +45,47 @@ export class ActiveCalls {
   }
 
   cancelAll(reason: string): void {
-    for (const controller of this.#calls) controller.abort(new DOMException(reason, "AbortError"));
+    for (const call of this.#calls) call.cancel(new DOMException(reason, "AbortError"));
+  }
+
+  #end(call: ActiveCall): void {
+    this.#calls.delete(call);
+    if (this.#calls.size === 0) this.#idle?.();
+  }
+}
+
+class CallUnderWay implements ActiveCall {
+  readonly #ended: (call: ActiveCall) => void;
+  #controller: AbortController | undefined;
+  #reason: DOMException | undefined;
+
+  constructor(ended: (call: ActiveCall) => void) {
+    this.#ended = ended;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get isCancelled(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  cancel(reason: DOMException): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  throwIfCancelled(): void {
+    if (this.#reason !== undefined) throw this.#reason;
+  }
+
+  end(): void {
+    this.#ended(this);
   }
 }

@@ -1,24 +1,15 @@
-import { create, type DescMethod, type Message, toBinary } from "@bufbuild/protobuf";
-import { Metadata, type ServerUnaryCall, type ServerWritableStream } from "@grpc/grpc-js";
-import type { Slices } from "../../accumulator/sliced-sort.ts";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Fault } from "../../fault/fault.ts";
-import type { MethodPlan } from "../../merge-plan/method-plan.ts";
-import { requestWindow, rowsForWindow } from "../../merge-plan/request-window.ts";
-import { rowOrder } from "../../merge-plan/row-order.ts";
-import { BOUNDS_HEADER, STAMP_HEADER } from "../../mesh/route-headers.ts";
 import type { Clock } from "../../process/clock.ts";
-import { inSlices, nextTurn } from "../../process/turn.ts";
 import { step } from "../../telemetry/step-channel.ts";
-import { parseTraceparent } from "../../telemetry/trace-context.ts";
-import { StampSchema, TopBoundsSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { BindingHold, BindingTable } from "../bind/binding-table.ts";
-import type { CallContext } from "../define-service.ts";
+import type { Authorize, CallContext } from "../define-service.ts";
 import type { ActiveCall, ActiveCalls } from "./active-calls.ts";
-import { type CallRoute, callRoute, type OwnRoute } from "./call-route.ts";
-import { callStatus } from "./call-status.ts";
-import { encodeReply } from "./encode-reply.ts";
-import type { Fields } from "./part-field.ts";
-import { rankGroups } from "./rank-groups.ts";
+import { callFault } from "./call-fault.ts";
+import { type AccessEntry, CallRecord } from "./call-record.ts";
+import type { CallRoute, OwnRoute } from "./call-route.ts";
+import type { IncomingCall } from "./incoming-call.ts";
+import type { PartialOut, ServedMethod } from "./served-method.ts";
 
 /** What the calls of a process share. */
 export interface CallHost<State> {
@@ -26,169 +17,107 @@ export interface CallHost<State> {
   readonly table: BindingTable<State>;
   readonly calls: ActiveCalls;
   readonly clock: Clock;
+  /** All must allow a call. */
+  readonly authorize: readonly Authorize[];
   /** Told of what went wrong in a handler, for the process's log. */
   readonly report: (error: unknown, attempted: string) => void;
+  /** Told of every call once it has ended. */
+  readonly accessLog: ((entry: AccessEntry) => void) | undefined;
 }
 
-type Handler<State> = (request: unknown, state: State, call: CallContext) => unknown;
-type UnaryReply = (error: unknown, value?: Uint8Array | null, trailer?: Metadata) => void;
-type AnyCall = ServerUnaryCall<unknown, Uint8Array> | ServerWritableStream<unknown, Uint8Array>;
-
-/** Rows sent in one turn of the event loop at most. */
-const ROWS_PER_TURN = 128;
-
-/** Answers a unary method: admit → stamp → handler → rank → encode → reply. */
-export function unaryCall<State>(host: CallHost<State>, plan: MethodPlan, handler: Handler<State>) {
-  const { method } = plan;
-  return async (call: ServerUnaryCall<unknown, Uint8Array>, reply: UnaryReply): Promise<void> => {
-    const attempted = pathOf(method);
-    try {
-      await admitted(host, call, attempted, async (context, state) => {
-        const request = call.request as Message;
-        const wanted = rowsWanted(plan, request);
-        const answer = (await handler(request, state, context)) as Fields;
-        const trailer = new Metadata();
-        const ranked = chooseGroups(plan, request, answer, wanted, trailer);
-        const chosen = await inSlices(ranked, host.clock, context.signal);
-        reply(null, await encodeReply(method.output, chosen, context.signal), trailer);
-      });
-    } catch (error) {
-      reply(callStatus(error, attempted));
-    }
-  };
-}
-
-/** A shard neither skips nor knows what others have: it sends all that the window may need. */
-function rowsWanted(plan: MethodPlan, request: Message): number {
-  return rowsForWindow(requestWindow(plan, request)) ?? Number.POSITIVE_INFINITY;
-}
-
-function* chooseGroups(
-  plan: MethodPlan,
-  request: Message,
-  answer: Fields,
-  wanted: number,
-  trailer: Metadata,
-): Slices<Fields> {
-  if (plan.merge.kind !== "message" || plan.merge.top === undefined) return answer;
-  const name = plan.merge.top.field.localName;
-  const groups = (answer[name] ?? []) as Iterable<Fields>;
-  const ranked = yield* rankGroups(plan, plan.merge.top, request, groups, wanted);
-  if (ranked.bounds !== undefined) {
-    trailer.set(BOUNDS_HEADER, Buffer.from(toBinary(TopBoundsSchema, ranked.bounds)));
-  }
-  return { ...answer, [name]: ranked.groups };
-}
-
-/** Answers a streaming method: admit → stamp → rows of the handler, in order, no more than asked for. */
-export function streamingCall<State>(host: CallHost<State>, plan: MethodPlan, handler: Handler<State>) {
-  const assertOrder = orderCheck(plan);
-  return async (call: ServerWritableStream<unknown, Uint8Array>): Promise<void> => {
-    const attempted = pathOf(plan.method);
-    // Writing to a caller that has gone away fails; the abort signal tells so already.
-    call.on("error", () => {});
-    try {
-      await admitted(host, call, attempted, async (context, state) => {
-        const wanted = rowsWanted(plan, call.request as Message);
-        const rows = handler(call.request, state, context) as AsyncIterable<Fields>;
-        await sendRows(call, plan.method, rows, wanted, assertOrder, context.signal);
-      });
-      call.end();
-    } catch (error) {
-      call.emit("error", callStatus(error, attempted));
-    }
-  };
-}
-
-type OrderCheck = (previous: Message, row: Message) => void;
-
-async function sendRows(
-  call: ServerWritableStream<unknown, Uint8Array>,
-  { output }: DescMethod,
-  rows: AsyncIterable<Fields>,
-  wanted: number,
-  assertOrder: OrderCheck,
-  signal: AbortSignal,
+/**
+ * Answers a call of any transport: admit → authorise → hold the binding → stamp → handler → status. Never rejects: what
+ * goes wrong is the call's status.
+ */
+export async function answerCall<State>(
+  host: CallHost<State>,
+  method: ServedMethod<State>,
+  call: IncomingCall,
 ): Promise<void> {
-  let sent = 0;
-  let previous: Message | undefined;
-  for await (const fields of rows) {
-    signal.throwIfAborted();
-    const row = create(output, fields);
-    if (previous !== undefined) assertOrder(previous, row);
-    previous = row;
-    const hasRoom = call.write(toBinary(output, row));
-    if (++sent >= wanted) return;
-    if (!hasRoom) await drained(call, signal);
-    else if (sent % ROWS_PER_TURN === 0) await nextTurn(signal);
+  const record = new CallRecord(host.clock, call, method.name);
+  try {
+    await step("service", "call", record.facts, () => admitted(host, method, call, record));
+  } catch (error) {
+    call.fail(callFault(error, method.name), record.timing());
   }
+  host.accessLog?.(record.entry());
 }
 
-/** The gateway refuses rows out of order, naming the shard; here it is seen which field it was, and by whom. */
-function orderCheck({ merge }: MethodPlan): OrderCheck {
-  const columns = merge.kind === "sorted" ? merge.by : [];
-  const orders = columns.map((column) => ({ name: column.field.name, order: rowOrder([column]) }));
-  return (previous, row) => {
-    for (const { name, order } of orders) {
-      const difference = order(previous, row);
-      if (difference < 0) return;
-      if (difference > 0) throw new Fault("internal", `the handler's rows are out of order in field ${name}`);
-    }
-  };
-}
-
-function drained(call: ServerWritableStream<unknown, Uint8Array>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const done = () => {
-      call.off("drain", done);
-      signal.removeEventListener("abort", done);
-      if (signal.aborted) reject(signal.reason);
-      else resolve();
-    };
-    if (signal.aborted) return done();
-    call.on("drain", done);
-    signal.addEventListener("abort", done, { once: true });
-  });
-}
-
-/** Checks that the call is ours and can be answered, stamps it, and runs `work` while its binding is held. */
 async function admitted<State>(
   host: CallHost<State>,
-  call: AnyCall,
-  attempted: string,
-  work: (context: CallContext, state: State) => Promise<void>,
+  method: ServedMethod<State>,
+  call: IncomingCall,
+  record: CallRecord,
 ): Promise<void> {
-  const active = host.calls.begin();
+  let active: ActiveCall | undefined;
   let hold: BindingHold<State> | undefined;
   try {
-    call.on("cancelled", () => active.cancel("the caller went away or its deadline passed"));
-    const route = callRoute(call.metadata, host.own);
+    active = call.begin();
+    active.throwIfCancelled();
+    const route = call.route();
+    record.routed(route);
+    if (host.authorize.length > 0) await authorized(host.authorize, method.name, route, call);
     hold = host.table.hold(route.snapshot, route.shard);
-    const { stamp, state } = hold.binding;
-    const initial = new Metadata();
-    initial.set(STAMP_HEADER, Buffer.from(toBinary(StampSchema, create(StampSchema, stamp))));
-    // Before the handler runs: the caller checks the stamp before it reads the first byte of the partial.
-    call.sendMetadata(initial);
-    await step("service", "call", factsOf(call, attempted, route), () => work(contextOf(route, active), state));
+    const { stampBytes, state } = hold.binding;
+    call.stamp(stampBytes);
+    const request = requestOf(method, call.request);
+    record.began();
+    const bounds = await method.answer(request, state, contextOf(route, active), outOf(host.clock, call, record));
+    active.throwIfCancelled();
+    call.end(bounds, record.timing());
   } catch (error) {
-    if (!active.signal.aborted) host.report(error, attempted);
+    record.failed(callFault(error, method.name).id);
+    if (active?.isCancelled !== true) host.report(error, method.name);
     throw error;
   } finally {
     hold?.release();
-    active.end();
+    active?.end();
   }
 }
 
-/** With the caller's trace context, so that its spans and these are one trace. */
-function factsOf(call: AnyCall, method: string, route: CallRoute): Record<string, string | number> {
-  const traceparent = parseTraceparent(call.metadata.get("traceparent")[0]?.toString());
-  return { method, ...route, ...(traceparent === undefined ? {} : { traceparent }) };
+/** Whatever does not say `allowed` denies: a rule that forgets to answer must not let everyone in. */
+async function authorized(rules: readonly Authorize[], method: string, route: CallRoute, call: IncomingCall) {
+  const { transport, peer } = call;
+  for (const authorize of rules) {
+    const verdict: unknown = await authorize({ method, ...route, transport, peer });
+    if (verdict === "allowed") continue;
+    if (verdict instanceof Fault) throw verdict;
+    throw new Fault("permission-denied", `${method} of shard ${route.shard} at "${route.snapshot}" is not allowed`);
+  }
+}
+
+function requestOf<State>({ name, plan }: ServedMethod<State>, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(plan.method.input, bytes);
+  } catch (error) {
+    const { typeName } = plan.method.input;
+    throw new Fault(
+      "malformed-request",
+      `read the request of ${name}: ${bytes.length} bytes are no ${typeName}`,
+      {},
+      error,
+    );
+  }
 }
 
 function contextOf(route: CallRoute, active: ActiveCall): CallContext {
-  return { ...route, signal: active.signal };
+  return {
+    shard: route.shard,
+    snapshot: route.snapshot,
+    get signal() {
+      return active.signal;
+    },
+  };
 }
 
-function pathOf(method: DescMethod): string {
-  return `${method.parent.typeName}/${method.name}`;
+function outOf(clock: Clock, call: IncomingCall, record: CallRecord): PartialOut {
+  return {
+    clock,
+    accept: call.accept,
+    send(bytes, format) {
+      record.sent(bytes.length);
+      return call.send(bytes, format);
+    },
+    room: (signal) => call.room(signal),
+  };
 }

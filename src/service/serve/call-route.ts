@@ -24,6 +24,29 @@ const SHARD = /^(0|[1-9][0-9]{0,8})$/;
  * Faults: `malformed-request`, `unknown-version`, `wrong-placement`.
  */
 export function callRoute(metadata: Metadata, own: OwnRoute): CallRoute {
+  assertOwn(metadata, own);
+  const shard = required(metadata, ROUTE_HEADERS.shard);
+  if (!SHARD.test(shard)) throw malformed(ROUTE_HEADERS.shard, shard, "it is not a shard number");
+  const snapshot = required(metadata, ROUTE_HEADERS.snapshot);
+  if (snapshotId(snapshot) === undefined) throw malformed(ROUTE_HEADERS.snapshot, snapshot, SNAPSHOT_ID_RULE);
+  return { shard: Number(shard), snapshot };
+}
+
+/** The same of a call in a packed stream, whose opening has said the rest. Fault `malformed-request`. */
+export function packedRoute(shard: number, snapshot: string): CallRoute {
+  if (shard < 0) throw new Fault("malformed-request", `read a call: ${shard} is not a shard number`);
+  if (snapshotId(snapshot) === undefined) {
+    const name = JSON.stringify(snapshot.slice(0, 100));
+    throw new Fault("malformed-request", `read a call: snapshot ${name}: ${SNAPSHOT_ID_RULE}`);
+  }
+  return { shard, snapshot };
+}
+
+/**
+ * What the headers promise of all calls that come with them: this version, on this node.
+ * Faults: `malformed-request`, `unknown-version`, `wrong-placement`.
+ */
+export function assertOwn(metadata: Metadata, own: OwnRoute): void {
   const version = required(metadata, ROUTE_HEADERS.version);
   if (version !== own.serviceVersion) {
     throw new Fault("unknown-version", `call for service version "${version}": this is "${own.serviceVersion}"`);
@@ -35,11 +58,6 @@ export function callRoute(metadata: Metadata, own: OwnRoute): CallRoute {
       `call for the placement on "${placement}": this is ${[...own.nodes].join(", ")}`,
     );
   }
-  const shard = required(metadata, ROUTE_HEADERS.shard);
-  if (!SHARD.test(shard)) throw malformed(ROUTE_HEADERS.shard, shard, "it is not a shard number");
-  const snapshot = required(metadata, ROUTE_HEADERS.snapshot);
-  if (snapshotId(snapshot) === undefined) throw malformed(ROUTE_HEADERS.snapshot, snapshot, SNAPSHOT_ID_RULE);
-  return { shard: Number(shard), snapshot };
 }
 
 function required(metadata: Metadata, header: string): string {

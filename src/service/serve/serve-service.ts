@@ -1,7 +1,6 @@
 import assert from "node:assert";
+import { hostname } from "node:os";
 import type { DescService } from "@bufbuild/protobuf";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
@@ -9,15 +8,23 @@ import { compileService } from "../../merge-plan/compile-method.ts";
 import type { ServiceVersionName } from "../../mesh/service-version.ts";
 import { type Clock, type Randomness, sleep } from "../../process/clock.ts";
 import { BindingService } from "../../wire/generated/skynetes/v1/binding_pb.ts";
-import { addUnaryService, grpcMethod } from "../../wire/grpc-service.ts";
+import { addUnaryService } from "../../wire/grpc-service.ts";
 import { Binder } from "../bind/binder.ts";
 import { bindingHandlers } from "../bind/binding-handlers.ts";
 import { BindingTable } from "../bind/binding-table.ts";
 import { loadState } from "../bind/load-state.ts";
-import type { ServiceDefinition } from "../define-service.ts";
+import type { Authorize, ServiceDefinition } from "../define-service.ts";
 import { ActiveCalls } from "./active-calls.ts";
-import { type CallHost, streamingCall, unaryCall } from "./answer-call.ts";
-import { descriptorFiles, descriptorSet } from "./descriptor-set.ts";
+import type { CallHost } from "./answer-call.ts";
+import type { AccessEntry } from "./call-record.ts";
+import { CallQueue } from "./converse/call-queue.ts";
+import type { ConverseHost } from "./converse/converse-stream.ts";
+import { OpenStreams } from "./converse/open-streams.ts";
+import { addConverse } from "./converse/serve-converse.ts";
+import { UnsentBytes } from "./converse/unsent-bytes.ts";
+import { descriptorSet } from "./descriptor-set.ts";
+import { addMethods, grpcServer, listen, reflection } from "./grpc-server.ts";
+import { type ServedMethod, servedMethod } from "./served-method.ts";
 
 export interface ServeOptions {
   readonly version: ServiceVersionName;
@@ -37,6 +44,14 @@ export interface ServeOptions {
   readonly loadThreads?: number;
   /** A directory to keep scans in, so that the same snapshot is bound sooner the next time; absent: none. */
   readonly scanDirectory?: string | undefined;
+  /** Bound of partials that wait for gateways to take them; 256 MiB. */
+  readonly unsentLimitBytes?: number;
+  /** What packed streams say the process is: for people. The host's name, which on Kubernetes is the pod's. */
+  readonly pod?: string;
+  /** Asked for every call besides the definition's own; both must allow it. */
+  readonly authorize?: Authorize;
+  /** Told of every call once it has ended, refused ones too. */
+  readonly accessLog?: (entry: AccessEntry) => void;
   /** Told of what handlers throw beyond refusals; writes to stderr when absent. */
   readonly report?: (fault: Fault) => void;
 }
@@ -55,14 +70,13 @@ const DRAIN_GRACE_MS = 10_000;
 const FLUSH_MS = 1_000;
 const LOAD_MEMORY_BYTES = 256 * 2 ** 20;
 const LOAD_THREADS = 2;
-/** Streams of one connection; a gateway has one connection to a process. */
-const STREAMS_MAX = 1024;
-/** Of one request: a gateway that settles a top list may ask for 10,000 keys at once, so gRPC's 4 MiB are too few. */
-const REQUEST_BYTES_MAX = 64 * 2 ** 20;
+const UNSENT_LIMIT_BYTES = 256 * 2 ** 20;
+/** For gateways to end the streams that they were asked to leave, and for calls on their way to be refused kindly. */
+const LEAVE_MS = 500;
 
 /**
- * Serves one service version for any number of shards and snapshots: the author's service, BindingService, health and
- * reflection on one port.
+ * Serves one service version for any number of shards and snapshots: the author's service, BindingService,
+ * packed streams, health and reflection on one port.
  * Faults: `invalid-service` (the definition cannot be served), `internal` (the port cannot be had).
  */
 export async function serveService<S extends DescService, State>(
@@ -87,18 +101,30 @@ export async function serveService<S extends DescService, State>(
   });
   const calls = new ActiveCalls();
   const health = new HealthImplementation({ "": "SERVING", [service.typeName]: "NOT_SERVING" });
-  const server = new Server({
-    "grpc.max_concurrent_streams": STREAMS_MAX,
-    "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
-  });
+  const server = grpcServer();
+  const streams = new OpenStreams();
+  const methods = methodsOf(definition);
   const host: CallHost<State> = {
     own: { serviceVersion: version, nodes: nodesOf(options.node) },
     table,
     calls,
     clock,
+    authorize: [definition.authorize, options.authorize].filter((rule) => rule !== undefined),
     report: reporter(options.report ?? writeToStderr),
+    accessLog: options.accessLog,
   };
-  addAuthorsService(server, definition, host);
+  const atEndOfTurn = (work: () => void) => void setImmediate(work);
+  const shared: ConverseHost<State> = {
+    host,
+    methods,
+    pod: options.pod ?? hostname(),
+    instance,
+    unsent: new UnsentBytes(options.unsentLimitBytes ?? UNSENT_LIMIT_BYTES),
+    queue: new CallQueue(clock, atEndOfTurn),
+    atEndOfTurn,
+  };
+  addMethods(server, host, methods);
+  addConverse(server, shared, streams);
   addUnaryService(
     server,
     BindingService,
@@ -121,11 +147,15 @@ export async function serveService<S extends DescService, State>(
   const close = async () => {
     health.setStatus("", "NOT_SERVING");
     health.setStatus(service.typeName, "NOT_SERVING");
+    const graceMs = options.drainGraceMs ?? DRAIN_GRACE_MS;
+    streams.drain(graceMs);
     const drained = calls.drain();
     const flushed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
     const loaded = binder.close();
-    await within(clock, options.drainGraceMs ?? DRAIN_GRACE_MS, Promise.all([drained, loaded]));
+    await within(clock, graceMs, Promise.all([drained, streams.answered(), loaded]));
     calls.cancelAll("the service is closing");
+    await within(clock, LEAVE_MS, streams.left());
+    streams.endAll();
     await within(clock, FLUSH_MS, flushed);
     server.forceShutdown();
   };
@@ -139,57 +169,25 @@ export async function serveService<S extends DescService, State>(
   };
 }
 
-function addAuthorsService<S extends DescService, State>(
-  server: Server,
+/** All methods by path. Fault `invalid-service`: one has no handler, or no gateway could merge it. */
+function methodsOf<S extends DescService, State>(
   definition: ServiceDefinition<S, State>,
-  host: CallHost<State>,
-): void {
+): ReadonlyMap<string, ServedMethod<State>> {
+  const { service } = definition;
   const handlers = definition.methods as Readonly<Record<string, unknown>>;
-  const methods = Object.entries(definition.service.method);
   // What no gateway could merge is refused here, where the author sees it first.
-  const plans = compileService(definition.service);
-  const grpcDefinition = Object.fromEntries(
-    methods.map(([, method]) => [
-      method.name,
-      // Replies are encoded by the kit, in slices where they are long.
-      { ...grpcMethod(method), responseSerialize: asBuffer },
-    ]),
-  );
-  const implementation = Object.fromEntries(
-    methods.map(([name, method]) => {
+  const plans = compileService(service);
+  return new Map(
+    Object.entries(service.method).map(([name, method]) => {
       const handler = handlers[name];
       if (typeof handler !== "function") {
-        throw new Fault("invalid-service", `${definition.service.typeName}: no handler "${name}" for ${method.name}`);
+        throw new Fault("invalid-service", `${service.typeName}: no handler "${name}" for ${method.name}`);
       }
       const plan = plans.get(method.name);
       assert(plan !== undefined, `${method.name} has no plan although its service compiled`);
-      const answer = method.methodKind === "unary" ? unaryCall : streamingCall;
-      return [method.name, answer(host, plan, handler as never)];
+      return [`/${service.typeName}/${method.name}`, servedMethod<State>(plan, handler as never)];
     }),
   );
-  server.addService(grpcDefinition as never, implementation as never);
-}
-
-function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-function reflection(services: readonly DescService[]): ReflectionService {
-  const fileDescriptorProtos = descriptorFiles(services.map((service) => service.file));
-  return new ReflectionService({ files: { fileDescriptorProtos } } as never, {
-    services: services.map((service) => service.typeName),
-  });
-}
-
-function listen(server: Server, to: ServeOptions["listen"]): Promise<string> {
-  const host = to.host.includes(":") ? `[${to.host}]` : to.host;
-  const attempted = `listen on ${host}:${to.port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${to.port}`, ServerCredentials.createInsecure(), (error, port) => {
-      if (error !== null) reject(faultFromUnknown(error, attempted));
-      else resolve(`${host}:${port}`);
-    });
-  });
 }
 
 function nodesOf(node: ServeOptions["node"]): ReadonlySet<string> | undefined {

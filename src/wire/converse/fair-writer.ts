@@ -6,9 +6,11 @@ import { OutgoingCall } from "./outgoing-call.ts";
 export interface FairWriterOptions extends Pick<FramePaceOptions, "write" | "atEndOfTurn"> {
   /** Told by how much the memory of what waits to be sent has grown or shrunk. */
   readonly unsent: (bytes: number) => void;
+  /** Told when a call's status is on its way. */
+  readonly over: (call: OutgoingCall) => void;
 }
 
-/** Bytes that a call may send before the next has its turn. */
+/** Bytes that a call may send before the next has its turn; as no call has more left, no fragment is longer either. */
 const QUANTUM = FRAGMENT_BYTES_MAX;
 /** A fragment is cut shorter than it might be only where the frame still has room for so much of it. */
 const CUT_BYTES_MIN = 1024;
@@ -27,6 +29,11 @@ export class FairWriter {
   #last: OutgoingCall | undefined;
   #control: ((frame: AnswerFrameWriter) => boolean)[] = [];
 
+  readonly #changed = (call: OutgoingCall, bytes: number) => {
+    if (bytes !== 0) this.#options.unsent(bytes);
+    if (call.isReady) this.#list(call);
+  };
+
   constructor(options: FairWriterOptions) {
     this.#options = options;
     const { write, atEndOfTurn } = options;
@@ -34,10 +41,7 @@ export class FairWriter {
   }
 
   open(id: number): OutgoingCall {
-    return new OutgoingCall(id, (call, bytes) => {
-      if (bytes !== 0) this.#options.unsent(bytes);
-      if (call.isReady) this.#list(call);
-    });
+    return new OutgoingCall(id, this.#changed, this.#options.over);
   }
 
   /** Before all calls. */
@@ -101,7 +105,7 @@ export class FairWriter {
   #fragment(call: OutgoingCall): number {
     const frame = this.#frame;
     const before = frame.size;
-    let bytes = Math.min(call.sendable, FRAGMENT_BYTES_MAX, call.deficit);
+    let bytes = Math.min(call.sendable, call.deficit);
     let head = call.headFor(bytes);
     const room = frame.dataRoom(head);
     if (room < bytes) {

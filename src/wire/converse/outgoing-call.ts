@@ -30,6 +30,7 @@ export class OutgoingCall {
   hasTurn = false;
 
   readonly #changed: (call: OutgoingCall, unsentBytes: number) => void;
+  readonly #over: (call: OutgoingCall) => void;
   #pieces: Piece[] = [];
   /** Bytes of the first piece that are sent. */
   #from = 0;
@@ -39,11 +40,20 @@ export class OutgoingCall {
   #end: CallEnd | undefined;
   #isOver = false;
   #unsent = 0;
+  #wanted: { readonly bytes: number; readonly tell: () => void } | undefined;
 
-  /** `changed` is told when there may be something to send, and by how many bytes what is unsent has grown or shrunk. */
-  constructor(id: number, changed: (call: OutgoingCall, unsentBytes: number) => void) {
+  /**
+   * `changed` is told when there may be something to send, and by how many bytes what is unsent has grown or shrunk;
+   * `over` when the status is on its way.
+   */
+  constructor(
+    id: number,
+    changed: (call: OutgoingCall, unsentBytes: number) => void,
+    over: (call: OutgoingCall) => void,
+  ) {
     this.id = id;
     this.#changed = changed;
+    this.#over = over;
   }
 
   /** Memory of what waits to be sent. */
@@ -65,8 +75,12 @@ export class OutgoingCall {
   }
 
   /** Goes out with the first fragment. */
-  stamp(stamp: Buffer, format: PartialFormat): void {
+  stamp(stamp: Buffer): void {
     this.#stamp = stamp;
+  }
+
+  /** Before the first data. */
+  format(format: PartialFormat): void {
     this.#format = format;
   }
 
@@ -83,6 +97,12 @@ export class OutgoingCall {
     if (this.#isOver || this.#end !== undefined) return;
     this.#end = end;
     this.#changed(this, 0);
+  }
+
+  /** Calls `tell` once, when less than `bytes` wait to be sent. */
+  whenBelow(bytes: number, tell: () => void): void {
+    this.#wanted = { bytes, tell };
+    this.#tellRoom();
   }
 
   /** Forgets what is not sent; the end goes out all the same, without what it would have ended well. */
@@ -136,12 +156,15 @@ export class OutgoingCall {
     this.#stamp = undefined;
     this.#credit -= bytes;
     this.#from += bytes;
-    if (head.status !== undefined) this.#isOver = true;
     const [piece] = this.#pieces;
-    if (piece === undefined || this.#from < piece.bytes.length) return;
-    this.#pieces.shift();
-    this.#from = 0;
-    this.#grow(-piece.bytes.length - PIECE_BYTES);
+    if (piece !== undefined && this.#from === piece.bytes.length) {
+      this.#pieces.shift();
+      this.#from = 0;
+      this.#grow(-piece.bytes.length - PIECE_BYTES);
+    }
+    if (head.status === undefined) return;
+    this.#isOver = true;
+    this.#over(this);
   }
 
   #forget(): void {
@@ -153,6 +176,14 @@ export class OutgoingCall {
   #grow(bytes: number): void {
     this.#unsent += bytes;
     this.#changed(this, bytes);
+    if (bytes < 0) this.#tellRoom();
+  }
+
+  #tellRoom(): void {
+    if (this.#wanted === undefined || this.#unsent >= this.#wanted.bytes) return;
+    const { tell } = this.#wanted;
+    this.#wanted = undefined;
+    tell();
   }
 }
 

@@ -20,12 +20,14 @@ function stream() {
   const turns: (() => void)[] = [];
   const frames: number[] = [];
   const fragments: Fragment[] = [];
+  const over: number[] = [];
   const state = { takes: Number.POSITIVE_INFINITY, unsent: 0 };
   const writer = new FairWriter({
     atEndOfTurn: (work) => turns.push(work),
     unsent: (bytes) => {
       state.unsent += bytes;
     },
+    over: ({ id }) => over.push(id),
     write: (frame) => {
       expect(state.takes, "nothing is written while the stream is full").toBeGreaterThan(0);
       expect(frame.length).toBeLessThanOrEqual(FRAME_BYTES_MAX);
@@ -38,6 +40,7 @@ function stream() {
     writer,
     frames,
     fragments,
+    over,
     state,
     /** The turn ends, and the stream has room for so many frames more. */
     pass(takes: number) {
@@ -75,7 +78,7 @@ const scripts = fc.record({
 test("every call arrives whole and in order, its stamp first and its status last, within credit and frames", () => {
   fc.assert(
     fc.property(scripts, ({ calls, turns, grant }) => {
-      const { writer, fragments, state, pass } = stream();
+      const { writer, fragments, state, pass, over } = stream();
       const opened = calls.map((script, id) => ({ ...script, out: writer.open(id + 1), granted: CREDIT_BYTES }));
       let seen = 0;
       const sent = calls.map(() => 0);
@@ -89,7 +92,7 @@ test("every call arrives whole and in order, its stamp first and its status last
       };
       const feed = (turn: number) => {
         for (const { out, pieces, isStreaming, startsAt } of opened) {
-          if (startsAt === turn) out.stamp(STAMP, 0);
+          if (startsAt === turn) out.stamp(STAMP);
           const at = turn - startsAt;
           const bytes = at >= 0 && pieces[at] !== undefined ? patterned(out.id + at, pieces[at]) : undefined;
           if (bytes !== undefined) out.data(bytes, isStreaming);
@@ -126,6 +129,7 @@ test("every call arrives whole and in order, its stamp first and its status last
         expect([out.isOver, out.unsentBytes]).toEqual([true, 0]);
       }
       expect(state.unsent).toBe(0);
+      expect(over.toSorted()).toEqual(opened.map(({ out }) => out.id));
     }),
   );
 });
@@ -183,6 +187,21 @@ describe("turns", () => {
     expect(between).toBeLessThanOrEqual(3 * (FRAGMENT_BYTES_MAX + SLACK));
   });
 
+  test("turns that were not used are not saved up", () => {
+    const { writer, fragments, pass, state } = stream();
+    const modest = writer.open(1);
+    for (let i = 0; i < 50; i++) {
+      modest.data(Buffer.alloc(10), true);
+      pass(1000);
+    }
+    const before = fragments.length;
+    state.takes = 1;
+    modest.data(Buffer.alloc(200_000), true);
+    writer.open(2).data(Buffer.alloc(200_000), false);
+    pass(1);
+    expect(fragments.slice(before).map(({ id }) => id)).toEqual([1, 2, 1, 2]);
+  });
+
   test("a call without credit holds up no other", () => {
     const { writer, fragments, pass } = stream();
     const stuck = writer.open(1);
@@ -200,6 +219,22 @@ describe("turns", () => {
 
   const sum = (fragments: readonly Fragment[], id: number) =>
     fragments.reduce((bytes, fragment) => bytes + (fragment.id === id ? fragment.data.length : 0), 0);
+});
+
+test("whoever produces is told when what waits is little enough", () => {
+  const { writer, pass } = stream();
+  const call = writer.open(1);
+  call.data(Buffer.alloc(CREDIT_BYTES + 20_000), true);
+  const told: string[] = [];
+  call.whenBelow(10_000, () => told.push("below"));
+  pass(1000);
+  // All that its credit allows is sent; the rest waits for more.
+  expect(told).toEqual([]);
+  call.grant(20_000);
+  pass(1000);
+  expect(told).toEqual(["below"]);
+  call.whenBelow(10_000, () => told.push("at once"));
+  expect(told).toEqual(["below", "at once"]);
 });
 
 describe("calls that end early", () => {
@@ -225,7 +260,7 @@ describe("calls that end early", () => {
   test("one that fails half way sends its status and nothing of what waited", () => {
     const { writer, fragments, pass, state } = stream();
     const call = writer.open(1);
-    call.stamp(STAMP, 0);
+    call.stamp(STAMP);
     call.data(Buffer.alloc(2 * CREDIT_BYTES), false);
     pass(1000);
     call.fail({ ...OK, code: 4, message: "too late" });
@@ -245,6 +280,7 @@ test("what the stream says of itself passes what waits", () => {
   const writer = new FairWriter({
     atEndOfTurn: (work) => turns.push(work),
     unsent: () => {},
+    over: () => {},
     write: (frame) => frames.push(frame) > 1000,
   });
   const call = writer.open(1);

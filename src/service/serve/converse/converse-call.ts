@@ -66,8 +66,15 @@ export class ConverseCall implements IncomingCall {
   }
 
   begin(): ActiveCall {
-    const { active } = this.#parts;
+    const { active, unsent } = this.#parts;
     if (active instanceof Fault) throw active;
+    try {
+      // It may have waited since it was admitted.
+      unsent.assertTaken();
+    } catch (error) {
+      active.end();
+      throw error;
+    }
     return active;
   }
 

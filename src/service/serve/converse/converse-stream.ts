@@ -53,6 +53,7 @@ export class ConverseStream<State> {
   readonly #writer: FairWriter;
   readonly #pulse: StreamPulse;
   readonly #deadlines: CallDeadlines;
+  readonly #unsent: UnsentBytes;
   readonly #calls = new Map<number, ConverseCall>();
   #lastId = 0;
   #refusals = 0;
@@ -65,9 +66,10 @@ export class ConverseStream<State> {
     this.#shared = shared;
     this.#peer = peer;
     this.#sink = sink;
+    this.#unsent = shared.unsent.share();
     this.#writer = new FairWriter({
       atEndOfTurn: shared.atEndOfTurn,
-      unsent: (bytes) => shared.unsent.add(bytes),
+      unsent: (bytes) => this.#unsent.add(bytes),
       over: (call) => this.#over(call),
       write: (frame) => {
         this.#pulse.sent();
@@ -158,7 +160,7 @@ export class ConverseStream<State> {
       throw new Fault("malformed-request", `read a call: its id ${id} does not follow ${this.#lastId}`);
     }
     this.#lastId = id;
-    const { host, methods, unsent, queue } = this.#shared;
+    const { host, methods, queue } = this.#shared;
     const out = this.#writer.open(id);
     const method = methods.get(packed.method);
     if (method === undefined) {
@@ -172,7 +174,7 @@ export class ConverseStream<State> {
       out,
       peer: this.#peer,
       arrivedAt,
-      unsent,
+      unsent: this.#unsent,
       isStreaming,
       active,
       method: method.name,
@@ -187,13 +189,13 @@ export class ConverseStream<State> {
   }
 
   #admit(packed: PackedCall, method: string): ActiveCall | Fault {
-    const { host, unsent } = this.#shared;
+    const { host } = this.#shared;
     try {
       if (packed.remainingUs === 0) throw new Fault("deadline-exceeded", `${method}: no time is left`);
       if (this.#calls.size >= CALLS_MAX) {
         throw new Fault("overloaded", `${this.#calls.size} calls of this stream are under way`, { retryAfterMs: 100 });
       }
-      unsent.assertRoom(0);
+      this.#unsent.assertTaken();
       return host.calls.begin();
     } catch (error) {
       return faultFromUnknown(error, method);

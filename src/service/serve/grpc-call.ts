@@ -64,7 +64,7 @@ function callOf<State>(host: CallHost<State>, call: Unary | Streaming, transport
   const { metadata } = call;
   return {
     transport,
-    peer: peerOf(call),
+    peer: isPeerAskedFor(host) ? peerOf(call) : NO_PEER,
     traceparent: parseTraceparent(metadata.get("traceparent")[0]?.toString()),
     accept: FORMAT_NAMES.get(metadata.get(PARTIAL_FORMAT_HEADER)[0]?.toString() ?? "") ?? PartialFormat.UNSPECIFIED,
     arrivedAt: host.clock.monotonic(),
@@ -85,13 +85,16 @@ function callOf<State>(host: CallHost<State>, call: Unary | Streaming, transport
   };
 }
 
+/** Reading the address of a connection costs more than the rest of a small call's admission. */
+function isPeerAskedFor<State>({ accessLog, authorize }: CallHost<State>): boolean {
+  return accessLog !== undefined || authorize.length > 0;
+}
+
+const NO_PEER: CallPeer = { address: "", header: () => [] };
+
+/** The address is asked for at once: a call that has ended no longer knows it. */
 export function peerOf(call: { readonly metadata: Metadata; getPeer(): string }): CallPeer {
-  return {
-    get address() {
-      return call.getPeer();
-    },
-    header: (name) => call.metadata.get(name).map(String),
-  };
+  return { address: call.getPeer(), header: (name) => call.metadata.get(name).map(String) };
 }
 
 function drained(call: Streaming, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,8 @@ import { pathToFileURL } from "node:url";
 import { type Command, InvalidArgumentError } from "commander";
 import { Fault } from "../fault/fault.ts";
 import { SERVICE_VERSION_RULE, type ServiceVersionName, serviceVersionName } from "../mesh/service-version.ts";
+import type { LineLog } from "../process/log-line.ts";
+import type { AccessEntry } from "../service/serve/call-record.ts";
 import { openExportedTelemetry } from "./exported-telemetry.ts";
 import { runLong } from "./long-running.ts";
 import { absolute, listenOption, parseCount } from "./options.ts";
@@ -14,6 +16,7 @@ interface ServiceOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly memoryLimitBytes: number;
   readonly scanDir?: string;
+  readonly accessLog?: true;
 }
 
 /** Of the states of all snapshots that one process holds. */
@@ -33,6 +36,7 @@ export function addServiceCommand(program: Command, facts: ProgramFacts): void {
     .addOption(listenOption())
     .option("--memory-limit-bytes <n>", "for the states of all snapshots together", parseCount, MEMORY_LIMIT_BYTES)
     .option("--scan-dir <directory>", "keep what is read of snapshots here, to bind them sooner the next time")
+    .option("--access-log", "one line on stderr for every call, packed ones too")
     .addHelpText(
       "after",
       "\nExample:\n  $ skynetes service --module examples/flights/delay-service.ts --version delay-v1-0a1b2c3d",
@@ -59,10 +63,17 @@ async function service(options: ServiceOptions, facts: ProgramFacts): Promise<vo
       clock: systemClock,
       randomness: systemRandomness,
       report: (fault) => log.line("error", fault.message),
+      ...(options.accessLog === undefined ? {} : { accessLog: accessLogTo(log) }),
     });
     running.opened("service", () => started.close());
     return { address: started.address };
   });
+}
+
+function accessLogTo(log: LineLog): (entry: AccessEntry) => void {
+  const access = log.of("access");
+  // The line has its own time.
+  return ({ method, time: _time, ...facts }) => access.line("info", method, facts);
 }
 
 async function importModule(file: string): Promise<unknown> {

@@ -84,8 +84,8 @@ export class StepMetrics {
       "node freeze": ({ facts, error }, seconds) => {
         freezeTime.record(seconds, { shard: word(facts, "shard"), outcome: error === undefined ? "ok" : "failed" });
       },
-      "service call": ({ error }, seconds) => {
-        serveTime.record(seconds, { outcome: error === undefined ? "ok" : "failed" });
+      "service call": ({ facts }, seconds) => {
+        serveTime.record(seconds, { transport: word(facts, "transport"), outcome: word(facts, "fault") || "ok" });
       },
       "service load": ({ facts, error }, seconds) => {
         loadTime.record(seconds, { shard: word(facts, "shard"), outcome: error === undefined ? "ok" : "failed" });

@@ -120,6 +120,21 @@ describe("metrics", () => {
     expect((await mesh.get("/metrics")).text).not.toContain("made");
   });
 
+  test("calls of a service are timed by how they came and how they ended", async () => {
+    telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
+    await step("service", "call", { transport: "converse", method: "a.B/C" }, async () => undefined);
+    const refused = step("service", "call", { transport: "unary" }, async ({ facts }) => {
+      facts.fault = "overloaded";
+      throw new Error("refused");
+    });
+    await refused.catch(() => {});
+    const text = await telemetry.prometheusText();
+    expect(text).toMatch(/^skynetes_service_call_duration_seconds_count\{transport="converse",outcome="ok".*\} 1$/m);
+    expect(text).toMatch(
+      /^skynetes_service_call_duration_seconds_count\{transport="unary",outcome="overloaded".*\} 1$/m,
+    );
+  });
+
   test("ingest is counted from its steps", async () => {
     telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
     await step("node", "ingest batch", { topic: "t", shard: 0, rows: 7, rejects: 2 }, async () => undefined);

@@ -1,9 +1,12 @@
+import { connect as connectHttp2, constants } from "node:http2";
 import { connect, createServer, type Socket } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
 import { DelayService } from "../../examples/flights/generated/flights/v1/delay_pb.ts";
 import type { ServeOptions } from "../../src/service/serve/serve-service.ts";
-import { SILENCE_MAX_MS } from "../../src/wire/converse/limits.ts";
+import { CONVERSE_PATH, SILENCE_MAX_MS } from "../../src/wire/converse/limits.ts";
+import { ConverseRequestSchema } from "../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { ConverseClient } from "../acceptance/converse-client.ts";
 import { ManualClock } from "../wire/converse/manual-clock.ts";
 import { messagesOf, openStream, packed } from "./packed-calls.ts";
@@ -11,6 +14,9 @@ import { inTemporaryDirectory, type Served, served, VERSION } from "./running.ts
 import { scripted, writeSmallShard } from "./small-flights.ts";
 
 const { summarize, search } = DelayService.method;
+
+/** How long an event may take on a machine that is busy with other things. */
+const PATIENCE = { timeout: 30_000 };
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -60,7 +66,7 @@ describe("deadlines", () => {
     stream.send({
       calls: [packed(1, summarize, {}, { remainingMs: 1500 }), packed(2, summarize, {}, { remainingMs: 2500 })],
     });
-    await expect.poll(() => begun.length).toBe(2);
+    await expect.poll(() => begun.length, PATIENCE).toBe(2);
     clock.advance(1499);
     stream.send({ calls: [packed(3, summarize, {}, { shard: 7 })] });
     await stream.answer(3);
@@ -77,6 +83,29 @@ describe("deadlines", () => {
   });
 });
 
+test("a call that is cancelled before its turn has come never reaches its handler", async () => {
+  const clock = new ManualClock();
+  let ran = 0;
+  const service = await bound(
+    {
+      summarize() {
+        ran++;
+        // The turn is used up, so the others wait for the next.
+        clock.advance(5);
+        return {};
+      },
+    },
+    { clock },
+  );
+  const stream = opened(service);
+  const ids = Array.from({ length: 50 }, (_, i) => i + 1);
+  stream.send({ calls: ids.map((id) => packed(id, summarize, {})), cancelled: ids.slice(1).map(BigInt) });
+  await stream.answer(1);
+  stream.send({ calls: [packed(100, summarize, {})] });
+  await stream.answer(100);
+  expect(ran).toBe(2);
+});
+
 describe("silence", () => {
   test("closes the stream and gives up its calls; any frame is a sign of life", async () => {
     const clock = new ManualClock();
@@ -84,7 +113,7 @@ describe("silence", () => {
     const service = await bound({ summarize: handler }, { clock });
     const stream = opened(service);
     stream.send({ calls: [packed(1, summarize, {})] });
-    await expect.poll(() => begun.length).toBe(1);
+    await expect.poll(() => begun.length, PATIENCE).toBe(1);
     for (let i = 0; i < 3; i++) {
       clock.advance(SILENCE_MAX_MS - 1);
       stream.send({ calls: [packed(2 + i, summarize, {}, { shard: 7 })] });
@@ -107,7 +136,7 @@ describe("silence", () => {
     const stream = new ConverseClient(way.address, { "x-skynetes-version": VERSION }, false);
     closing.push(() => stream.close());
     stream.send({ calls: [packed(1, summarize, {})] });
-    await expect.poll(() => begun.length).toBe(1);
+    await expect.poll(() => begun.length, PATIENCE).toBe(1);
     way.cut();
     clock.advance(SILENCE_MAX_MS);
     expect(await begun[0]?.reason).toMatchObject({ name: "AbortError" });
@@ -118,11 +147,61 @@ describe("silence", () => {
       .poll(() => {
         clock.advance(1000);
         return clock.timers;
-      })
+      }, PATIENCE)
       .toBe(0);
     await closed;
   });
 });
+
+test("a gateway that takes nothing is reset a second after its stream has ended", async () => {
+  const clock = new ManualClock();
+  let ran = 0;
+  const service = await bound(
+    {
+      dailyCounts() {
+        ran++;
+        return { days: [{ day: "d".repeat(100_000), flights: 1n }] };
+      },
+    },
+    { clock },
+  );
+  const session = connectHttp2(`http://${service.service.address}`, { settings: { initialWindowSize: 1000 } });
+  closing.push(() => session.destroy());
+  const stream = session.request({
+    ":method": "POST",
+    ":path": CONVERSE_PATH,
+    "content-type": "application/grpc",
+    te: "trailers",
+    "x-skynetes-version": VERSION,
+  });
+  stream.on("error", () => {});
+  const closed = new Promise<number | undefined>((resolve) => stream.on("close", () => resolve(stream.rstCode)));
+  const responded = new Promise((resolve) => stream.once("response", resolve));
+  stream.pause();
+  const calls = [packed(1, DelayService.method.dailyCounts, {})];
+  stream.write(prefixed(toBinary(ConverseRequestSchema, create(ConverseRequestSchema, { calls }))));
+  await responded;
+  await expect.poll(() => ran, PATIENCE).toBe(1);
+  stream.write(prefixed(Buffer.from([0xff])));
+  // The status waits behind the answer, which waits for a window that never opens.
+  let code: number | undefined | "open" = "open";
+  void closed.then((reset) => {
+    code = reset;
+  });
+  await expect
+    .poll(() => {
+      clock.advance(1000);
+      return code;
+    }, PATIENCE)
+    .toBe(constants.NGHTTP2_CANCEL);
+});
+
+/** A message as gRPC frames it. */
+function prefixed(message: Uint8Array): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
 
 /** A way to an address that can be cut without either side being told. */
 async function wayTo(address: string) {
@@ -154,7 +233,7 @@ describe("closing", () => {
     const service = await bound({ summarize: handler });
     const stream = opened(service);
     stream.send({ calls: [packed(1, summarize, {})] });
-    await expect.poll(() => begun.length).toBe(1);
+    await expect.poll(() => begun.length, PATIENCE).toBe(1);
     const closed = service.service.close();
     await stream.until(() => stream.frames.some(({ drain }) => drain !== undefined), "a drain");
     expect(stream.frames.find(({ drain }) => drain !== undefined)?.drain?.grace).toMatchObject({ seconds: 10n });
@@ -168,18 +247,35 @@ describe("closing", () => {
 
   test("waits until a partial has been taken, and no longer than the grace for one that is not", async () => {
     for (const isTaken of [true, false]) {
+      const clock = new ManualClock();
       const service = await bound(
         { dailyCounts: () => ({ days: [{ day: "d".repeat(400_000), flights: 1n }] }) },
-        { drainGraceMs: isTaken ? 60_000 : 100 },
+        { clock },
       );
       const stream = opened(service);
       stream.send({ calls: [packed(1, DelayService.method.dailyCounts, {})] });
       await stream.until(() => stream.received(1) === 256 * 1024, "the credit is used");
       const closed = service.service.close();
       await stream.until(() => stream.frames.some(({ drain }) => drain !== undefined), "a drain");
+      for (let id = 2; id < 5; id++) {
+        clock.advance(1000);
+        stream.send({ calls: [packed(id, summarize, {})] });
+        expect((await stream.answer(id)).status).toMatchObject({ fault: "not-ready" });
+      }
       if (isTaken) stream.send({ credits: [{ id: 1n, bytes: 2 ** 30 }] });
       if (isTaken) expect((await stream.answer(1)).status.code).toBe(status.OK);
-      expect(await stream.ended).toMatchObject({ code: status.UNAVAILABLE });
+      // The gateway does not leave, so the waiting for it has its bound too.
+      let ended = false;
+      void stream.ended.then(() => {
+        ended = true;
+      });
+      await expect
+        .poll(() => {
+          clock.advance(500);
+          return ended;
+        }, PATIENCE)
+        .toBe(true);
+      expect((await stream.ended).code).toBe(status.UNAVAILABLE);
       expect(stream.isAnswered(1)).toBe(isTaken);
       await closed;
     }
@@ -190,7 +286,7 @@ describe("closing", () => {
     const service = await bound({ summarize: handler }, { drainGraceMs: 50 });
     const stream = opened(service);
     stream.send({ calls: [packed(1, summarize, {})] });
-    await expect.poll(() => begun.length).toBe(1);
+    await expect.poll(() => begun.length, PATIENCE).toBe(1);
     const closed = service.service.close();
     expect((await stream.answer(1)).status).toMatchObject({ code: status.CANCELLED });
     await closed;
@@ -290,7 +386,7 @@ describe("too much at once", () => {
       for (let id = 1; id <= calls; id += 128) {
         stream.send({ calls: Array.from({ length: 128 }, (_, i) => packed(id + i, summarize, {})) });
       }
-      await expect.poll(() => begun.length).toBe(before + calls);
+      await expect.poll(() => begun.length, PATIENCE).toBe(before + calls);
     };
     const refused = async (stream: ConverseClient, id: number) => {
       stream.send({ calls: [packed(id, summarize, {})] });
@@ -306,7 +402,7 @@ describe("too much at once", () => {
     begun[0]?.finish();
     await first.answer(1);
     third.send({ calls: [packed(2, summarize, {})] });
-    await expect.poll(() => begun.length).toBe(1025);
+    await expect.poll(() => begun.length, PATIENCE).toBe(1025);
     for (const { finish } of begun) finish();
     expect((await third.answer(2)).status.code).toBe(status.OK);
   });

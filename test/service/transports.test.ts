@@ -15,6 +15,9 @@ import { scripted, writeSmallShard } from "./small-flights.ts";
 const { summarize, search } = DelayService.method;
 const target = { version: VERSION, shard: 0, snapshot: "s1" };
 
+/** How long an event may take on a machine that is busy with other things. */
+const PATIENCE = { timeout: 30_000 };
+
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
@@ -190,7 +193,7 @@ describe("what is told of calls", () => {
     const ok = { shard: 0, snapshot: "s1", code: "OK", fault: undefined, traceId: undefined };
     const bytes = toBinary(SummarizeResponseSchema, create(SummarizeResponseSchema, { flights: 1n })).length;
     await expect
-      .poll(() => entries)
+      .poll(() => entries, PATIENCE)
       .toMatchObject([
         { ...ok, transport: "unary", method: "flights.v1.DelayService/Summarize", bytes, messages: 1 },
         { ...ok, transport: "streaming", method: "flights.v1.DelayService/Search", messages: 2 },
@@ -220,7 +223,7 @@ describe("what is told of calls", () => {
       await stream.answer(1);
       stream.send({ calls: [packed(2, summarize, {}, { shard: 7, traceparent: "00-no-trace-01" })] });
       await stream.answer(2);
-      await expect.poll(() => seen.length).toBe(3);
+      await expect.poll(() => seen.length, PATIENCE).toBe(3);
     } finally {
       stepChannel.unsubscribe(watch);
     }

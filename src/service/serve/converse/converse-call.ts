@@ -69,7 +69,6 @@ export class ConverseCall implements IncomingCall {
     const { active, unsent } = this.#parts;
     if (active instanceof Fault) throw active;
     try {
-      // It may have waited since it was admitted.
       unsent.assertTaken();
     } catch (error) {
       active.end();

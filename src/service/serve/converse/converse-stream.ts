@@ -195,7 +195,6 @@ export class ConverseStream<State> {
       if (this.#calls.size >= CALLS_MAX) {
         throw new Fault("overloaded", `${this.#calls.size} calls of this stream are under way`, { retryAfterMs: 100 });
       }
-      this.#unsent.assertTaken();
       return host.calls.begin();
     } catch (error) {
       return faultFromUnknown(error, method);

@@ -1,6 +1,6 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type CallAnswer, ConverseClient } from "./converse-client.ts";
 
 /** A call that the service answers well. */
@@ -40,14 +40,15 @@ export function converseServiceAcceptance(name: string, start: () => Promise<Con
   describe(`${name} keeps the contract of the packed stream`, () => {
     let under: ConverseServiceUnderTest;
     let opened: ConverseClient[] = [];
-    beforeEach(async () => {
+    // One process for all: what a hostile gateway has done to it, the next one must not notice.
+    beforeAll(async () => {
       under = await start();
     });
-    afterEach(async () => {
+    afterEach(() => {
       for (const stream of opened) stream.close();
       opened = [];
-      await under.close();
     });
+    afterAll(() => under.close());
 
     const routeHeaders = () => ({ "x-skynetes-version": under.version, "x-skynetes-placement": under.placement });
     const open = (headers: Record<string, string> = routeHeaders()) => {
@@ -301,6 +302,21 @@ export function converseServiceAcceptance(name: string, start: () => Promise<Con
         expect(await stream.ended).toMatchObject({ code: status.OK });
       });
 
+      it("by closing their side when all was refused get the refusals, and then a good end", async () => {
+        const stream = open();
+        stream.send({ calls: [call(1, under.small, { method: "/nowhere.v1.NoService/None" })] });
+        stream.halfClose();
+        expect((await stream.answer(1)).status.code).toBe(status.UNIMPLEMENTED);
+        expect(await stream.ended).toMatchObject({ code: status.OK });
+      });
+
+      it("by closing their side before they asked anything get a good end", async () => {
+        const stream = open();
+        stream.halfClose();
+        expect(await stream.ended).toMatchObject({ code: status.OK });
+        expect(stream.frames[0]?.hello).toBeDefined();
+      });
+
       it("in the middle take nothing with them", async () => {
         const other = open();
         for (let round = 1; round <= 10; round++) {
@@ -312,7 +328,7 @@ export function converseServiceAcceptance(name: string, start: () => Promise<Con
         }
       });
 
-      it("that never read do not hold up others, and are read from no further", async () => {
+      it("that never read do not hold up others", async () => {
         const deaf = open();
         await expectUsable(deaf, 1);
         deaf.pause();

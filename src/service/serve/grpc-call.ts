@@ -4,8 +4,8 @@ import type { Fault } from "../../fault/fault.ts";
 import { BOUNDS_HEADER, PARTIAL_FORMAT_HEADER, STAMP_HEADER } from "../../mesh/route-headers.ts";
 import { parseTraceparent } from "../../telemetry/trace-context.ts";
 import { statusFromFault } from "../../wire/fault-status.ts";
-import { PartialFormat } from "../../wire/generated/skynetes/v1/shard_pb.ts";
 import { type TopBounds, TopBoundsSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
+import { partialFormatName, partialFormatOf } from "../../wire/partial-format.ts";
 import type { CallPeer, CallTransport } from "../define-service.ts";
 import type { ActiveCall } from "./active-calls.ts";
 import { answerCall, type CallHost } from "./answer-call.ts";
@@ -17,9 +17,6 @@ type Unary = ServerUnaryCall<Buffer, Uint8Array>;
 type Streaming = ServerWritableStream<Buffer, Uint8Array>;
 type UnaryReply = (error: unknown, value?: Uint8Array | null, trailer?: Metadata) => void;
 
-/** As metadata spells a partial's format; the response message itself is not spelled. */
-const FORMAT_NAMES: ReadonlyMap<string, PartialFormat> = new Map([["columns", PartialFormat.COLUMNS]]);
-
 /** A unary method on its own gRPC path. */
 export function unaryCall<State>(host: CallHost<State>, method: ServedMethod<State>) {
   return (call: Unary, reply: UnaryReply): Promise<void> => {
@@ -29,7 +26,7 @@ export function unaryCall<State>(host: CallHost<State>, method: ServedMethod<Sta
       ...callOf(host, call, "unary"),
       send(bytes, format) {
         partial = bytes;
-        const name = [...FORMAT_NAMES].find(([, value]) => value === format)?.[0];
+        const name = partialFormatName(format);
         if (name !== undefined) trailer.set(PARTIAL_FORMAT_HEADER, name);
         return true;
       },
@@ -66,7 +63,7 @@ function callOf<State>(host: CallHost<State>, call: Unary | Streaming, transport
     transport,
     peer: isPeerAskedFor(host) ? peerOf(call) : NO_PEER,
     traceparent: parseTraceparent(metadata.get("traceparent")[0]?.toString()),
-    accept: FORMAT_NAMES.get(metadata.get(PARTIAL_FORMAT_HEADER)[0]?.toString() ?? "") ?? PartialFormat.UNSPECIFIED,
+    accept: partialFormatOf(metadata.get(PARTIAL_FORMAT_HEADER)[0]?.toString()),
     arrivedAt: host.clock.monotonic(),
     request: call.request,
     begin(): ActiveCall {

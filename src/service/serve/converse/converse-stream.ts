@@ -216,8 +216,13 @@ export class ConverseStream<State> {
   }
 
   #over({ id }: OutgoingCall): void {
-    if (this.#calls.has(id)) this.#forget(id);
-    else if (--this.#refusals < REFUSALS_MAX / 2) this.#wantReading(true);
+    if (this.#calls.has(id)) {
+      this.#forget(id);
+      return;
+    }
+    this.#refusals--;
+    if (this.#refusals < REFUSALS_MAX / 2) this.#wantReading(true);
+    this.#endIfAnswered();
   }
 
   #forget(id: number): void {

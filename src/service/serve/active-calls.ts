@@ -21,18 +21,13 @@ export class ActiveCalls {
 
   /** Faults: `not-ready` while the process closes, `overloaded` at the bound. */
   begin(): ActiveCall {
-    this.refuseNewWhileDraining();
+    if (this.#draining) throw new Fault("not-ready", "the service is closing", { retryAfterMs: 100 });
     if (this.#calls.size >= CALLS_MAX) {
       throw new Fault("overloaded", `${this.#calls.size} calls are under way`, { retryAfterMs: 100 });
     }
     const call = new CallUnderWay((ended) => this.#end(ended));
     this.#calls.add(call);
     return call;
-  }
-
-  /** Fault `not-ready` while the process closes. */
-  refuseNewWhileDraining(): void {
-    if (this.#draining) throw new Fault("not-ready", "the service is closing", { retryAfterMs: 100 });
   }
 
   /** Refuses new calls; resolves when the last one has ended. */

@@ -30,11 +30,27 @@ export function statusFromFault(fault: Fault, trailers = new Metadata()): Status
  * becomes the fault `otherwise` names for its code, `attempted` telling what was tried.
  */
 export function faultFromStatus(error: ServiceError, attempted: string): Fault {
-  const code = (status[error.code] ?? "UNKNOWN") as GrpcCode;
-  const info = faultInfo(error);
-  if (info !== undefined) return new Fault(info.id, error.details, info.detail, error);
-  const message = `${attempted}: ${error.details || code}`;
-  return new Fault(faultIdOfCode(code), message, { reason: code }, error);
+  return faultFromParts({ code: error.code, message: error.details, info: faultInfo(error) }, attempted, error);
+}
+
+/** What a peer tells of a call that failed. */
+export interface StatusParts {
+  /** Of gRPC. */
+  readonly code: number;
+  readonly message: string;
+  /** Absent: the peer does not know the catalogue. */
+  readonly info: { readonly id: FaultId; readonly detail: FaultDetail } | undefined;
+}
+
+/** The same for a status that came otherwise than in gRPC's trailers. */
+export function faultFromParts({ code, message, info }: StatusParts, attempted: string, cause?: unknown): Fault {
+  if (info !== undefined) return new Fault(info.id, message, info.detail, cause);
+  const name = (status[code] ?? "UNKNOWN") as GrpcCode;
+  return new Fault(faultIdOfCode(name), `${attempted}: ${message || name}`, { reason: name }, cause);
+}
+
+export function isFaultId(id: string): id is FaultId {
+  return Object.hasOwn(CATALOG, id);
 }
 
 function faultInfo(error: ServiceError): { id: FaultId; detail: FaultDetail } | undefined {
@@ -44,11 +60,11 @@ function faultInfo(error: ServiceError): { id: FaultId; detail: FaultDetail } | 
     for (const any of fromBinary(RichStatusSchema, bytes).details) {
       if (any.typeUrl !== ERROR_INFO) continue;
       const info = fromBinary(FaultInfoSchema, any.value);
-      if (info.domain !== DOMAIN || !Object.hasOwn(CATALOG, info.reason)) continue;
+      if (info.domain !== DOMAIN || !isFaultId(info.reason)) continue;
       const shard = info.metadata.shard;
       const retryAfterMs = info.metadata.retry_after_ms;
       return {
-        id: info.reason as FaultId,
+        id: info.reason,
         detail: {
           ...(shard === undefined ? {} : { shard: Number(shard) }),
           ...(retryAfterMs === undefined ? {} : { retryAfterMs: Number(retryAfterMs) }),

@@ -51,7 +51,7 @@ export function buildTable(facts: MeshFacts, content: TableContent, epoch: bigin
         name,
         service: content.tuples.find((tuple) => tuple.version === name)?.service ?? "",
         descriptors: running?.descriptors ?? former?.descriptors ?? new Uint8Array(),
-        converse: running?.converse ?? former?.converse ?? false,
+        converse: isCalledUnary(facts, name) ? false : (running?.converse ?? former?.converse ?? false),
       };
     }),
     snapshots: records.map((record) => ({
@@ -68,6 +68,11 @@ export function buildTable(facts: MeshFacts, content: TableContent, epoch: bigin
     latest: latest.map((l) => ({ ...l })),
   });
   return { table, floors };
+}
+
+/** The manifest's switch: a mesh that meters or shapes single requests sees them again. */
+function isCalledUnary(facts: MeshFacts, version: string): boolean {
+  return facts.manifest.versions.some(({ name, transport }) => name === version && transport === "unary");
 }
 
 /**

@@ -122,6 +122,7 @@ function versionOf({ metadata, spec }: ServiceVersionDocument): ServiceVersionSp
     run: module === undefined ? { kind: "command", command: sure(command) } : { kind: "module", module },
     env: env ?? {},
     memoryLimitBytes: spec.memoryLimit === undefined ? undefined : parseSize(spec.memoryLimit),
+    transport: spec.transport ?? "stream",
   };
 }
 

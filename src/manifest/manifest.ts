@@ -84,6 +84,8 @@ export interface ServiceVersionSpec {
   readonly run: ServiceRun;
   readonly env: Readonly<Record<string, string>>;
   readonly memoryLimitBytes: number | undefined;
+  /** How gateways call it. `stream`: packed, where it speaks ShardService.Converse. */
+  readonly transport: "stream" | "unary";
 }
 
 export type ServiceRun =

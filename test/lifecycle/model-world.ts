@@ -121,7 +121,7 @@ export class ModelWorld {
               address: s.address,
               service: this.manifest.versions.find((v) => v.name === s.version)?.service ?? "",
               descriptors: new TextEncoder().encode(s.version),
-              converse: false,
+              converse: true,
               bound: [...s.bound],
               refused: [...s.refused],
             }

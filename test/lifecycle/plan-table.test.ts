@@ -34,6 +34,19 @@ function movedThereAndBack(): ModelWorld {
   return world;
 }
 
+test("the table says that a version speaks Converse, unless the manifest wants it called by unary gRPC", () => {
+  const world = new ModelWorld(smallManifest([["a"]]), ["g1"]);
+  const wish = { asOfMs: undefined, allowInexactAsOf: false, cut: undefined, pinned: false, retiring: false };
+  world.records = [{ ...wish, id: "s", bindings: [binding(DELAY, V1)], scheduled: false, createdAtMs: 0 }];
+  run(world);
+  expect(world.table?.versions.map(({ name, converse }) => [name, converse])).toEqual([[V1, true]]);
+  const epoch = world.table?.epoch ?? 0n;
+  for (const version of world.manifest.versions) Object.assign(version, { transport: "unary" });
+  run(world);
+  expect(world.table?.versions.map(({ name, converse }) => [name, converse])).toEqual([[V1, false]]);
+  expect(world.table?.epoch).toBe(epoch + 1n);
+});
+
 test("what was verified of a process says nothing of its next run, though at the same address", () => {
   const world = movedThereAndBack();
   for (const service of world.services.filter(({ version }) => version === V2)) {

@@ -51,6 +51,7 @@ export function smallManifest(
       run: { kind: "module", module: "./service.ts" },
       env: {},
       memoryLimitBytes: undefined,
+      transport: "stream" as const,
     })),
     snapshots: [],
     directory: "/",

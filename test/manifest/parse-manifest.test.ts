@@ -48,6 +48,7 @@ test("the flights example says what its comments say", async () => {
     ["q1-2001", Date.UTC(2001, 3, 1), true],
     ["h1-2001", undefined, true],
   ]);
+  expect(manifest.versions.map((v) => v.transport)).toEqual(["stream", "stream", "stream"]);
   expect(manifest.versions.map((v) => v.env)).toEqual([
     { DELAYED_FROM_MINUTES: "1" },
     { DELAYED_FROM_MINUTES: "15" },
@@ -189,6 +190,12 @@ describe("a mistake is found", () => {
       "  topics:\n",
       "  gateway: {bodyBytesMax: 1 MB}\n  topics:\n",
       /found "1 MB"; allowed: a size/,
+    ],
+    [
+      "a transport that there is not",
+      "  template:\n    module: ./network-service.ts",
+      "  transport: udp\n  template:\n    module: ./network-service.ts",
+      /spec\.transport: found "udp"; allowed/,
     ],
     ["a Mesh twice", "kind: ServiceVersion", "kind: Mesh", /there is another Mesh/],
   ];

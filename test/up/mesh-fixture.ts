@@ -15,6 +15,7 @@ export function manifestFixture(over: Partial<Manifest["mesh"]> = {}, snapshots:
     run: { kind: "module" as const, module: "./service.ts" },
     env: { VERSION: name },
     memoryLimitBytes: undefined,
+    transport: "stream" as const,
   });
   return {
     mesh: {

@@ -153,7 +153,10 @@ function loadVersion(route: ServiceVersionRoute, former: RoutingState | undefine
   const descriptorsSha256 = sha256Of(route.descriptors);
   const known = former?.versions.get(route.name);
   if (known !== undefined && known.service === route.service) {
-    if (known.descriptorsSha256 === descriptorsSha256) return known;
+    if (known.descriptorsSha256 === descriptorsSha256) {
+      // The same object while nothing changed: what was made for a version's plans is kept by it.
+      return known.converse === route.converse ? known : { ...known, converse: route.converse };
+    }
     // A version is one immutable build: other descriptors under its name are another build.
     throw new Fault("invalid-table", `version "${route.name}" has other descriptors than before`);
   }
@@ -162,7 +165,16 @@ function loadVersion(route: ServiceVersionRoute, former: RoutingState | undefine
   const desc = registry.getService(route.service);
   if (desc === undefined) throw new Fault("invalid-table", `descriptors do not hold service ${route.service}`);
   const plans = compileService(desc);
-  return { name: route.name, service: route.service, desc, registry, files: set.file, plans, descriptorsSha256 };
+  return {
+    name: route.name,
+    service: route.service,
+    desc,
+    registry,
+    files: set.file,
+    plans,
+    descriptorsSha256,
+    converse: route.converse,
+  };
 }
 
 function endpointsByVersion(table: RouteTable): Map<string, Map<number, PlacementEndpoint[]>> {

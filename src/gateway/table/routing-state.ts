@@ -46,6 +46,8 @@ export interface VersionState {
   readonly files: readonly FileDescriptorProto[];
   readonly plans: ReadonlyMap<string, MethodPlan>;
   readonly descriptorsSha256: string;
+  /** It also speaks ShardService.Converse, and the mesh wants it to. */
+  readonly converse: boolean;
 }
 
 export interface SnapshotState {

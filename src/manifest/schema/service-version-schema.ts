@@ -6,6 +6,7 @@ import {
   Object as TObject,
   Record as TRecord,
   String as TString,
+  Union as TUnion,
 } from "typebox";
 import { API_VERSION } from "./document-schema.ts";
 import { named } from "./name-rule.ts";
@@ -32,6 +33,11 @@ export const ServiceVersionSchema = TObject(
       {
         service: named("service", "package.Service"),
         template: TemplateSchema,
+        transport: Optional(
+          TUnion([Literal("stream"), Literal("unary")], {
+            description: "How gateways call it: packed on streams where it can (the default), or one gRPC call each",
+          }),
+        ),
         memoryLimit: Optional(TString({ description: "Size of a process, such as 512Mi" })),
       },
       { additionalProperties: false },

@@ -69,6 +69,7 @@ export function shardQuestion(open: OpenQuery, { shard, request }: ShardRequest)
       serviceVersion: version.name,
     },
     replicas: state.endpoints.get(version.name)?.get(shard) ?? [],
+    converse: version.converse,
     path: `/${version.service}/${plan.method.name}`,
     request: toBinary(plan.method.input, request),
     deadline: open.shardDeadline,

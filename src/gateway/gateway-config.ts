@@ -15,6 +15,8 @@ export interface GatewayConfig {
   /** Seals are read from `<archive>/snapshots/<id>.seal.json`. */
   readonly archiveDirectory: string;
   readonly limits?: Partial<GatewayLimits>;
+  /** `unary`: no packed streams, whatever services speak. */
+  readonly transport?: "stream" | "unary";
   readonly clock: Clock;
   readonly randomness: Randomness;
   /** Absent: nothing is traced or counted, and /metrics says so. */

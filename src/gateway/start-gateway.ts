@@ -9,7 +9,9 @@ import { httpServer } from "./door/http-server.ts";
 import { addListingRoutes } from "./door/listing-routes.ts";
 import { Gateway } from "./gateway.ts";
 import { DEFAULT_LIMITS, type GatewayConfig, type RunningGateway } from "./gateway-config.ts";
+import { observeStreams } from "./observe-streams.ts";
 import { problemOf } from "./reply/problem.ts";
+import { ConverseTransport } from "./scatter/converse/converse-transport.ts";
 import { GrpcShardTransport } from "./scatter/grpc-shard-transport.ts";
 import { TableKeeper } from "./table/table-keeper.ts";
 
@@ -28,7 +30,12 @@ const FLUSH_MS = 250;
 export async function startGateway(config: GatewayConfig): Promise<RunningGateway> {
   const { clock, randomness, listen, telemetry } = config;
   const limits = { ...DEFAULT_LIMITS, ...config.limits };
-  const transport = new GrpcShardTransport(clock, limits.partialBytesMax);
+  const unary = new GrpcShardTransport(clock, limits.partialBytesMax);
+  const streams =
+    config.transport === "unary"
+      ? undefined
+      : new ConverseTransport({ clock, randomness, unary, partialBytesMax: limits.partialBytesMax });
+  const transport = streams ?? unary;
   let closing = false;
 
   const tables = new TableKeeper({
@@ -60,6 +67,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
   telemetry?.observe("skynetes_queries_in_flight", "Queries under way", () => [
     { value: gateway.register.size, labels: {} },
   ]);
+  if (telemetry !== undefined && streams !== undefined) observeStreams(telemetry, streams.counts);
   telemetry?.observe(
     "skynetes_latest_snapshot_age_seconds",
     "Age of the snapshot that latest means, by service",

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { runLong } from "./long-running.ts";
 import { absolute, dataDirOption, grpcPortOption, hostOption, httpPortOption, parsePort } from "./options.ts";
 import type { ProgramFacts } from "./program-facts.ts";
@@ -12,6 +12,7 @@ interface GatewayOptions {
   readonly adminPort: number;
   readonly manifest?: string;
   readonly table?: true;
+  readonly transport: "stream" | "unary";
 }
 
 export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
@@ -30,6 +31,11 @@ export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
     .option("--admin-port <port>", "port for the mesh's driver; never open it to clients", parsePort, 0)
     .option("-m, --manifest <file>", "mesh manifest whose limits apply")
     .option("--table", "start with the route table that is published in the data directory, and keep it")
+    .addOption(
+      new Option("--transport <how>", "how shards are called: packed on streams where services speak it, or one by one")
+        .choices(["stream", "unary"])
+        .default("stream"),
+    )
     .addHelpText(
       "after",
       "\nExample:\n  $ skynetes gateway --data-dir .skynetes --http-port 8081 --grpc-port 0 --table",
@@ -67,6 +73,7 @@ async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<vo
       },
       archiveDirectory: directory.archive,
       limits,
+      transport: options.transport,
       clock: systemClock,
       randomness: systemRandomness,
       telemetry,

@@ -54,6 +54,8 @@ export interface RunningTelemetry {
   prometheusText(): Promise<string>;
   /** A gauge that is read whenever somebody looks. */
   observe(name: string, description: string, read: () => readonly Reading[]): void;
+  /** The same for what only grows. */
+  observeCount(name: string, description: string, read: () => readonly Reading[]): void;
   /** Sends what is left, for at most two seconds. */
   close(): Promise<void>;
 }
@@ -94,6 +96,11 @@ export function startTelemetry(config: TelemetryConfig): RunningTelemetry {
     },
     observe(name, description, read) {
       meter.createObservableGauge(name, { description }).addCallback((result) => {
+        for (const { value, labels } of read()) result.observe(value, labels);
+      });
+    },
+    observeCount(name, description, read) {
+      meter.createObservableCounter(name, { description }).addCallback((result) => {
         for (const { value, labels } of read()) result.observe(value, labels);
       });
     },

@@ -16,6 +16,7 @@ const stampOf = ({ shard, snapshot }: ShardCall) => ({ shard, snapshot, stateDig
 const transport: ShardTransport = {
   unary: async (call) => ({ stamp: stampOf(call), message: new Uint8Array(), bounds: undefined }),
   stream: () => Promise.reject(new Error("no stream here")),
+  greet: () => Promise.resolve(undefined),
   keep() {},
   close() {},
 };

@@ -23,6 +23,9 @@ export const SERVICE = "probe.v1.ProbeService";
 export const V1 = "probe-v1-00000001";
 export const V2 = "probe-v2-00000002";
 
+/** What holds for meshes that do not say otherwise: the same tests are run over both transports. */
+export const meshDefaults = { converse: false };
+
 export interface MeshOptions {
   readonly shards?: number;
   readonly replicas?: number;
@@ -32,6 +35,8 @@ export interface MeshOptions {
   readonly rows?: (shard: number) => bigint;
   /** Echo may answer otherwise from call to call. */
   readonly nondeterministic?: boolean;
+  /** The services speak ShardService.Converse; `meshDefaults` unless given. */
+  readonly converse?: boolean;
   /** Leaves the gateway without a table. */
   readonly unapplied?: boolean;
 }
@@ -134,6 +139,7 @@ export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedM
   const { desc, set } = probeService(undefined, { nondeterministic: options.nondeterministic ?? false });
   const archive = await mkdtemp(join(tmpdir(), "gateway-test-"));
   const count = options.shards ?? 4;
+  const converse = options.converse ?? meshDefaults.converse;
   const shards = Array.from({ length: count }, (_, shard) =>
     Array.from({ length: options.replicas ?? 1 }, () => new ScriptedShard(shard, desc)),
   );
@@ -158,7 +164,7 @@ export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedM
         endpoints: [V1, V2].map((version) => ({ version, address: replica.address })),
       })),
     })),
-    versions: [V1, V2].map((name) => ({ name, service: SERVICE, descriptors: set })),
+    versions: [V1, V2].map((name) => ({ name, service: SERVICE, descriptors: set, converse })),
     snapshots,
     latest: [{ service: SERVICE, snapshot: "s2" }],
   });

@@ -12,6 +12,7 @@ import type { Stamp } from "../../src/mesh/stamp.ts";
 import { BindingService, ListBindingsResponseSchema } from "../../src/wire/generated/skynetes/v1/binding_pb.ts";
 import { StampSchema } from "../../src/wire/generated/skynetes/v1/stamp_pb.ts";
 import { addUnaryService } from "../../src/wire/grpc-service.ts";
+import { type PeerStream, type RawHandler, servePackedCalls } from "./packed-calls.ts";
 import { probeMessage } from "./probe-service.ts";
 
 /** What one shard says, call by call. Absent parts behave like a healthy shard. */
@@ -56,6 +57,8 @@ export class ScriptedShard {
   readonly digests = new Map<string, string>();
   readonly #desc: DescService;
   readonly #server = new Server();
+  /** Packed streams that were opened to it. */
+  streams: readonly PeerStream[] = [];
   #address = "";
   #version = "";
 
@@ -71,6 +74,7 @@ export class ScriptedShard {
   async start(version: string): Promise<void> {
     this.#version = version;
     const asIs = (bytes: Buffer) => bytes;
+    const handlers = new Map<string, { streaming: boolean; handler: RawHandler }>();
     for (const method of this.#desc.methods) {
       const path = `/${this.#desc.typeName}/${method.name}`;
       const streaming = method.methodKind === "server_streaming";
@@ -79,7 +83,10 @@ export class ScriptedShard {
         : (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) =>
             void this.#unary(call, reply, method.name);
       this.#server.register(path, handler as never, asIs, asIs, streaming ? "serverStream" : "unary");
+      handlers.set(path, { streaming, handler: handler as RawHandler });
     }
+    const hello = () => ({ pod: `pod-${this.shard}`, instance: "", bound: this.#bound() });
+    this.streams = servePackedCalls(this.#server, { handlers, hello });
     addUnaryService(this.#server, BindingService, {
       describe: () => ({}),
       bind: () => ({}),

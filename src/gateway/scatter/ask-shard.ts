@@ -6,7 +6,7 @@ import { step } from "../../telemetry/step-channel.ts";
 import { outgoingTraceparent } from "../../telemetry/trace-context.ts";
 import type { PlacementEndpoint } from "../table/routing-state.ts";
 import { chooseReplica, type ReplicaLoad } from "./replica-choice.ts";
-import type { ShardCall, ShardReply, ShardStream, ShardTransport } from "./shard-transport.ts";
+import type { ShardCall, ShardReply, ShardStream, ShardTransport, TransportKind } from "./shard-transport.ts";
 
 /** Long enough for a connection to be opened anew, short beside any deadline. */
 const RETRY_AFTER_MS = 20;
@@ -16,6 +16,8 @@ export interface ShardQuestion {
   readonly replicas: readonly PlacementEndpoint[];
   /** `/package.Service/Method`. */
   readonly path: string;
+  /** The version speaks ShardService.Converse. */
+  readonly converse: boolean;
   readonly request: Uint8Array;
   /** In the clock's monotonic time: when the shard must have answered. */
   readonly deadline: number;
@@ -51,7 +53,12 @@ export function openShardStream(asker: ShardAsker, question: ShardQuestion, sign
   });
 }
 
-async function withRetry<R extends { readonly stamp: Stamp | undefined }>(
+interface Vouched {
+  readonly stamp: Stamp | undefined;
+  readonly transport?: TransportKind;
+}
+
+async function withRetry<R extends Vouched>(
   asker: ShardAsker,
   question: ShardQuestion,
   signal: AbortSignal,
@@ -76,7 +83,7 @@ async function withRetry<R extends { readonly stamp: Stamp | undefined }>(
   }
 }
 
-function askOnce<R extends { readonly stamp: Stamp | undefined }>(
+function askOnce<R extends Vouched>(
   asker: ShardAsker,
   question: ShardQuestion,
   replica: PlacementEndpoint,
@@ -90,6 +97,8 @@ function askOnce<R extends { readonly stamp: Stamp | undefined }>(
       address: replica.address,
       node: replica.node,
       version: serviceVersion,
+      converse: question.converse,
+      expected: question.expected,
       shard,
       snapshot,
       path: question.path,
@@ -103,6 +112,7 @@ function askOnce<R extends { readonly stamp: Stamp | undefined }>(
     const done = asker.load.begin(replica);
     try {
       const reply = await ask(call);
+      if (reply.transport !== undefined) event.facts.transport = reply.transport;
       const fault = stampFault(question.expected, reply.stamp, call);
       if (fault === undefined) return reply;
       throw fault;

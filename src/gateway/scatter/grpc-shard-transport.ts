@@ -8,7 +8,7 @@ import type { Clock } from "../../process/clock.ts";
 import { StampSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import { ShardChannels } from "./shard-channels.ts";
 import { attempted, shardFault } from "./shard-fault.ts";
-import type { ShardCall, ShardReply, ShardStream, ShardTransport } from "./shard-transport.ts";
+import type { Greeting, ShardCall, ShardReply, ShardStream, ShardTransport } from "./shard-transport.ts";
 
 const asIs = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const alsoAsIs = (bytes: Buffer) => bytes;
@@ -58,7 +58,7 @@ export class GrpcShardTransport implements ShardTransport {
           if (end.code !== status.OK) return;
           const bounds = end.metadata.get(BOUNDS_HEADER)[0];
           if (message === undefined) reject(new Fault("bad-partial", `${attempted(call)}: an end without a message`));
-          else resolve({ stamp, message, bounds: bounds instanceof Buffer ? bounds : undefined });
+          else resolve({ stamp, message, bounds: asBytes(bounds), transport: "unary" });
         });
       });
     });
@@ -96,7 +96,7 @@ export class GrpcShardTransport implements ShardTransport {
           });
         });
         under.once("metadata", (metadata: Metadata) => {
-          resolve({ stamp: stampOf(metadata), messages: messagesOf(under, end, asFault) });
+          resolve({ stamp: stampOf(metadata), transport: "unary", messages: messagesOf(under, end, asFault) });
         });
         return end.then((fault) => {
           if (fault !== undefined) reject(fault);
@@ -106,6 +106,10 @@ export class GrpcShardTransport implements ShardTransport {
       });
       ended.catch(reject);
     });
+  }
+
+  greet(): Promise<Greeting | undefined> {
+    return Promise.resolve(undefined);
   }
 
   keep(addresses: ReadonlySet<string>): void {
@@ -144,6 +148,10 @@ async function* messagesOf(
   } finally {
     if (!finished) under.cancel();
   }
+}
+
+function asBytes(value: string | Buffer | undefined): Buffer | undefined {
+  return value instanceof Buffer ? value : undefined;
 }
 
 function metadataOf(call: ShardCall): Metadata {

@@ -67,6 +67,20 @@ export class ShardChannels {
     }
   }
 
+  /** It was kept once and is no more. */
+  isRemoved(address: string): boolean {
+    return this.#removed.has(address);
+  }
+
+  /** Whoever uses the connection keeps it; the next one gets another. */
+  replace(address: string): void {
+    const connection = this.#connections.get(address);
+    if (connection === undefined) return;
+    this.#connections.delete(address);
+    connection.unwanted = true;
+    this.#closeWhenIdle(address, connection);
+  }
+
   close(): void {
     for (const connection of this.#connections.values()) connection.client.close();
     this.#connections.clear();

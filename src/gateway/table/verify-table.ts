@@ -78,6 +78,8 @@ async function probeRoute(
         address: replica.address,
         node: replica.node,
         version: expected.serviceVersion,
+        converse: false,
+        expected,
         shard: expected.shard,
         snapshot: expected.snapshot,
         path: `/${BindingService.typeName}/${BindingService.method.listBindings.name}`,

@@ -1,0 +1,81 @@
+import type { Fault } from "../../../fault/fault.ts";
+import { type Stamp, stampDifference } from "../../../mesh/stamp.ts";
+import type { Fragment } from "../../../wire/converse/fragment.ts";
+import { CREDIT_BYTES } from "../../../wire/converse/limits.ts";
+import type { ShardCall, ShardReply, ShardTransport } from "../shard-transport.ts";
+import { GrowingBytes } from "./growing-bytes.ts";
+import { type CallTerms, StreamCall } from "./stream-call.ts";
+
+const NOTHING: Uint8Array = new Uint8Array();
+
+/** Told how large the partials of a method are. */
+export interface PartialSizes {
+  replied(path: string, bytes: number): void;
+}
+
+/** A unary method's call: its partial is all its data put together. */
+export class UnaryCall extends StreamCall {
+  readonly #sized: PartialSizes;
+  readonly #reply = Promise.withResolvers<ShardReply>();
+  #stamp: Stamp | undefined;
+  #whole: Uint8Array | undefined;
+  readonly #pieces = new GrowingBytes();
+  #format: Fragment["format"] = 0;
+
+  constructor(terms: CallTerms, sized: PartialSizes) {
+    super(terms);
+    this.#sized = sized;
+  }
+
+  get reply(): Promise<ShardReply> {
+    return this.#reply.promise;
+  }
+
+  protected override vouched(stamp: Stamp | undefined, fragment: Fragment): void {
+    const isExpected = stamp !== undefined && stampDifference(this.terms.call.expected, stamp) === undefined;
+    this.#stamp = stamp;
+    this.#format = fragment.format;
+    if (isExpected) return;
+    // Nothing of it will be used, so nothing more of it need come. Who asked is told by the stamp.
+    this.end(true);
+    this.#answer(fragment, NOTHING);
+  }
+
+  protected override received({ data, status }: Fragment): void {
+    const length = this.#pieces.length + data.length;
+    if (!this.mayHave(length)) return;
+    // Most partials come in one piece, with their status, and need not be put together.
+    if (status !== undefined && this.#pieces.length === 0) this.#whole = data;
+    else this.#pieces.append(data);
+    // The partial is taken whole whatever its size: it is its sum with others that the query bounds.
+    if (status === undefined && this.credit < CREDIT_BYTES / 2) this.grant(CREDIT_BYTES - this.credit);
+  }
+
+  protected override finished(fragment: Fragment): void {
+    this.end(false);
+    const message = this.#whole ?? this.#pieces.take();
+    this.#sized.replied(this.terms.call.path, message.length);
+    this.#answer(fragment, message);
+  }
+
+  protected override failed(fault: Fault): void {
+    this.#reply.reject(fault);
+  }
+
+  protected override moved(transport: ShardTransport, call: ShardCall): void {
+    transport.unary(call, this.terms.signal).then(this.#reply.resolve, this.#reply.reject);
+  }
+
+  #answer({ bounds, timing }: Fragment, message: Uint8Array): void {
+    this.#reply.resolve({
+      stamp: this.#stamp,
+      message,
+      bounds,
+      format: this.#format,
+      transport: this.home?.kind ?? "stream",
+      pod: this.home?.pod ?? "",
+      callsInFrame: this.frame?.calls ?? 1,
+      timing,
+    });
+  }
+}

@@ -10,8 +10,8 @@ import {
   ListBindingsRequestSchema,
   ListBindingsResponseSchema,
 } from "../../wire/generated/skynetes/v1/binding_pb.ts";
-import type { ShardTransport } from "../scatter/shard-transport.ts";
-import type { PlacementEndpoint, RoutingState } from "./routing-state.ts";
+import type { Greeting, ShardTransport, ShardWay } from "../scatter/shard-transport.ts";
+import type { RoutingState } from "./routing-state.ts";
 
 /** A probe that takes longer is no proof that queries would be answered. */
 const VERIFY_TIMEOUT_MS = 5_000;
@@ -48,11 +48,17 @@ export async function verifyTable(
       failures.push({ tuple, shard: -1, node: "", reason: "the table does not bind it", answered: undefined });
       continue;
     }
+    const converse = state.versions.get(tuple.version)?.converse === true;
     for (const [shard, seal] of snapshot.shardSeals) {
       const expected = { shard, ...tuple, stateDigest: seal.stateDigest, serviceVersion: tuple.version };
       for (const replica of state.endpoints.get(tuple.version)?.get(shard) ?? []) {
         probes.push(async () => {
-          const failure = await probeRoute(transport, expected, replica, signal);
+          const failure = await probeRoute(
+            transport,
+            expected,
+            { ...replica, version: tuple.version, converse },
+            signal,
+          );
           if (failure !== undefined) failures.push({ tuple, shard, node: replica.node, ...failure });
         });
       }
@@ -65,19 +71,26 @@ export async function verifyTable(
   return failures.sort((a, b) => a.shard - b.shard || (a.node < b.node ? -1 : 1));
 }
 
-/** Asks the placement over the channel and headers that a query would use. Undefined: it holds what is expected. */
+interface WrongRoute {
+  readonly reason: string;
+  readonly answered: Stamp | undefined;
+}
+
+/**
+ * Asks the placement over the channels and headers that a query would use: a stream, where queries would go by one, and
+ * a unary call, which some of them always are. Undefined: what is expected is there.
+ */
 async function probeRoute(
   transport: ShardTransport,
   expected: Stamp,
-  replica: PlacementEndpoint,
+  way: ShardWay,
   signal: AbortSignal,
-): Promise<{ reason: string; answered: Stamp | undefined } | undefined> {
+): Promise<WrongRoute | undefined> {
   try {
     const reply = await transport.unary(
       {
-        address: replica.address,
-        node: replica.node,
-        version: expected.serviceVersion,
+        ...way,
+        // Not a method of the service: it is not packed.
         converse: false,
         expected,
         shard: expected.shard,
@@ -89,23 +102,40 @@ async function probeRoute(
       },
       signal,
     );
-    const bound = fromBinary(ListBindingsResponseSchema, reply.message).bound;
-    const near = bound.find((s) => s.shard === expected.shard && s.snapshot === expected.snapshot) ?? bound[0];
-    const answered =
-      near === undefined
-        ? undefined
-        : {
-            shard: near.shard,
-            snapshot: near.snapshot,
-            stateDigest: near.stateDigest,
-            serviceVersion: near.serviceVersion,
-          };
-    if (answered === undefined) return { reason: "it has nothing bound", answered };
-    const difference = stampDifference(expected, answered);
-    return difference === undefined ? undefined : { reason: difference, answered };
+    const { bound, instance } = fromBinary(ListBindingsResponseSchema, reply.message);
+    const wrong = wrongIn(bound, expected);
+    if (wrong !== undefined) return wrong;
+    const greeting = await transport.greet(way, VERIFY_TIMEOUT_MS, signal);
+    return greeting === undefined ? undefined : wrongGreeting(greeting, instance, expected);
   } catch (error) {
     return { reason: faultFromUnknown(error, "probe").message, answered: undefined };
   }
+}
+
+function wrongIn(bound: readonly Stamp[], expected: Stamp): WrongRoute | undefined {
+  const near = bound.find((s) => s.shard === expected.shard && s.snapshot === expected.snapshot) ?? bound[0];
+  if (near === undefined) return { reason: "it has nothing bound", answered: undefined };
+  const { shard, snapshot, stateDigest, serviceVersion } = near;
+  const answered = { shard, snapshot, stateDigest, serviceVersion };
+  const reason = stampDifference(expected, answered);
+  return reason === undefined ? undefined : { reason, answered };
+}
+
+/**
+ * A stream that leads to the process that answered the unary call leads to what that has bound: a hello names as much
+ * as fits a frame. Of a process that does not say which it is, the hello must name it.
+ */
+function wrongGreeting(greeting: Greeting, instance: string, expected: Stamp): WrongRoute | undefined {
+  const { bound } = greeting;
+  const isNamed = bound.some((s) => s.shard === expected.shard && s.snapshot === expected.snapshot);
+  const isSame = instance !== "" && greeting.instance === instance;
+  if (isSame && !isNamed) return undefined;
+  if (instance !== "" && greeting.instance !== "" && !isSame) {
+    const reason = `its stream leads to instance ${greeting.instance}, a unary call to ${instance}`;
+    return { reason, answered: undefined };
+  }
+  const wrong = wrongIn(bound, expected);
+  return wrong === undefined ? undefined : { ...wrong, reason: `on its stream ${wrong.reason}` };
 }
 
 function tuplesOf(state: RoutingState): RouteTupleName[] {

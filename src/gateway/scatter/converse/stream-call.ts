@@ -3,7 +3,7 @@ import type { FaultId } from "../../../fault/fault-catalog.ts";
 import { faultFromUnknown } from "../../../fault/fault-from-unknown.ts";
 import type { Stamp } from "../../../mesh/stamp.ts";
 import type { Fragment } from "../../../wire/converse/fragment.ts";
-import { CREDIT_BYTES } from "../../../wire/converse/limits.ts";
+import { CREDIT_BYTES, FRAGMENT_BYTES_MAX } from "../../../wire/converse/limits.ts";
 import { attempted, packedFault } from "../shard-fault.ts";
 import type { ShardCall, ShardTransport, TransportKind } from "../shard-transport.ts";
 import type { KnownStamps } from "./known-stamps.ts";
@@ -135,12 +135,13 @@ export abstract class StreamCall implements Follower {
   }
 
   #receive(fragment: Fragment): void {
-    this.#received += fragment.data.length;
-    if (this.#received <= this.#granted) this.received(fragment);
-    else {
-      const text = `it sent ${this.#received} bytes and was granted ${this.#granted}`;
-      this.stop(this.faultFor("shard-failed", text, "RESOURCE_EXHAUSTED"));
-    }
+    const { length } = fragment.data;
+    this.#received += length;
+    let wrong: string | undefined;
+    if (length > FRAGMENT_BYTES_MAX) wrong = `it sent a fragment of ${length} bytes, allowed: ${FRAGMENT_BYTES_MAX}`;
+    else if (this.#received > this.#granted) wrong = `it sent ${this.#received} bytes, granted: ${this.#granted}`;
+    if (wrong === undefined) this.received(fragment);
+    else this.stop(this.faultFor("shard-failed", wrong, "RESOURCE_EXHAUSTED"));
   }
 
   /** False: a message of so many bytes is too large, and the call has ended. */

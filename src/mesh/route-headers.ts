@@ -28,5 +28,3 @@ export const COMPLETENESS_BIN_HEADER = "x-skynetes-completeness-bin";
 export const AT_LEAST_HEADER = "x-skynetes-at-least";
 /** Epoch of the table that answered. */
 export const EPOCH_HEADER = "x-skynetes-epoch";
-/** Initial metadata of a packed stream: `bulk` where it has a connection of its own for what is large. */
-export const STREAM_HEADER = "x-skynetes-stream";

@@ -14,6 +14,7 @@ import { SealSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 import { unaryClient } from "../../src/wire/grpc-service.ts";
 import { inTemporaryDirectory, type Served, served, VERSION } from "../service/running.ts";
 import { scripted, writeSmallShard } from "../service/small-flights.ts";
+import { meshDefaults } from "./scripted-mesh.ts";
 
 /** The gateway against the real service kit: ranks, bounds, stamps and streams as services send them. */
 const SHARDS = [0, 1, 2, 3];
@@ -92,7 +93,7 @@ async function start(directory: string): Promise<void> {
       shard,
       placements: [{ node: "node-a", endpoints: [{ version: VERSION, address: service.service.address }] }],
     })),
-    versions: [{ name: VERSION, service: DelayService.typeName, descriptors }],
+    versions: [{ name: VERSION, service: DelayService.typeName, descriptors, converse: meshDefaults.converse }],
     snapshots: [{ id: "s1", sealSha256, cut, bindings: [{ service: DelayService.typeName, version: VERSION }] }],
     latest: [{ service: DelayService.typeName, snapshot: "s1" }],
   };

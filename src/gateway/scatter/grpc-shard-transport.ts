@@ -2,13 +2,17 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type CallOptions, type ClientReadableStream, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
-import { BOUNDS_HEADER, ROUTE_HEADERS, STAMP_HEADER } from "../../mesh/route-headers.ts";
+import { BOUNDS_HEADER, PARTIAL_FORMAT_HEADER, ROUTE_HEADERS, STAMP_HEADER } from "../../mesh/route-headers.ts";
 import type { Stamp } from "../../mesh/stamp.ts";
 import type { Clock } from "../../process/clock.ts";
+import { PartialFormat } from "../../wire/generated/skynetes/v1/shard_pb.ts";
 import { StampSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import { ShardChannels } from "./shard-channels.ts";
 import { attempted, shardFault } from "./shard-fault.ts";
 import type { Greeting, ShardCall, ShardReply, ShardStream, ShardTransport } from "./shard-transport.ts";
+
+/** The value of `PARTIAL_FORMAT_HEADER`. */
+const COLUMNS = "columns";
 
 const asIs = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const alsoAsIs = (bytes: Buffer) => bytes;
@@ -58,7 +62,7 @@ export class GrpcShardTransport implements ShardTransport {
           if (end.code !== status.OK) return;
           const bounds = end.metadata.get(BOUNDS_HEADER)[0];
           if (message === undefined) reject(new Fault("bad-partial", `${attempted(call)}: an end without a message`));
-          else resolve({ stamp, message, bounds: asBytes(bounds), transport: "unary" });
+          else resolve({ stamp, message, bounds: asBytes(bounds), format: formatOf(end.metadata), transport: "unary" });
         });
       });
     });
@@ -150,6 +154,11 @@ async function* messagesOf(
   }
 }
 
+function formatOf(metadata: Metadata): PartialFormat {
+  const isColumns = metadata.get(PARTIAL_FORMAT_HEADER)[0] === COLUMNS;
+  return isColumns ? PartialFormat.COLUMNS : PartialFormat.UNSPECIFIED;
+}
+
 function asBytes(value: string | Buffer | undefined): Buffer | undefined {
   return value instanceof Buffer ? value : undefined;
 }
@@ -160,6 +169,7 @@ function metadataOf(call: ShardCall): Metadata {
   metadata.set(ROUTE_HEADERS.placement, call.node);
   metadata.set(ROUTE_HEADERS.shard, String(call.shard));
   metadata.set(ROUTE_HEADERS.snapshot, call.snapshot);
+  if (call.accept === PartialFormat.COLUMNS) metadata.set(PARTIAL_FORMAT_HEADER, COLUMNS);
   if (call.traceparent !== undefined) metadata.set("traceparent", call.traceparent);
   return metadata;
 }

@@ -41,7 +41,8 @@ export class UnaryCall extends StreamCall {
     this.#answer(fragment, NOTHING);
   }
 
-  protected override received({ data, status }: Fragment): void {
+  protected override received({ data, status, format }: Fragment): void {
+    if (format !== 0) this.#format = format;
     const length = this.#pieces.length + data.length;
     if (!this.mayHave(length)) return;
     // Most partials come in one piece, with their status, and need not be put together.
@@ -66,16 +67,16 @@ export class UnaryCall extends StreamCall {
     transport.unary(call, this.terms.signal).then(this.#reply.resolve, this.#reply.reject);
   }
 
-  #answer({ bounds, timing }: Fragment, message: Uint8Array): void {
+  #answer(fragment: Fragment, message: Uint8Array): void {
     this.#reply.resolve({
       stamp: this.#stamp,
       message,
-      bounds,
-      format: this.#format,
+      bounds: fragment.bounds,
+      format: fragment.format || this.#format,
       transport: this.home?.kind ?? "stream",
       pod: this.home?.pod ?? "",
       callsInFrame: this.frame?.calls ?? 1,
-      timing,
+      timing: fragment.timing,
     });
   }
 }

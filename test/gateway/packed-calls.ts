@@ -12,6 +12,7 @@ import {
 } from "../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { StampSchema, TopBoundsSchema } from "../../src/wire/generated/skynetes/v1/stamp_pb.ts";
 
+const HEARTBEAT_MS = 1_000;
 const CREDIT = 256 * 1024;
 const FRAGMENT = 16 * 1024;
 
@@ -111,15 +112,25 @@ export function serveStreams(server: Server, script: (stream: PeerStream) => voi
 export interface PackedService {
   /** By `/package.Service/Method`. */
   readonly handlers: ReadonlyMap<string, { readonly streaming: boolean; readonly handler: RawHandler }>;
+  /** Refuses a stream instead of greeting. */
+  readonly refuse?: () => Failure | undefined;
   readonly hello: () => { readonly pod: string; readonly instance: string; readonly bound: readonly Stamp[] };
 }
 
 /** Answers packed calls by the handlers that answer unary gRPC, so that both transports can be held to one script. */
 export function servePackedCalls(server: Server, service: PackedService): PeerStream[] {
   return serveStreams(server, (stream) => {
+    const refusal = service.refuse?.();
+    if (refusal !== undefined) {
+      stream.fail(refusal);
+      return;
+    }
     const calls = new Map<bigint, PackedCall>();
     stream.send({ hello: { ...service.hello(), bound: [...service.hello().bound] } });
+    let sequence = 0n;
+    const beat = setInterval(() => stream.send({ heartbeat: { sequence: ++sequence } }), HEARTBEAT_MS);
     stream.onEnd = () => {
+      clearInterval(beat);
       for (const call of calls.values()) call.cancel();
     };
     stream.onFrame = (frame) => {

@@ -37,6 +37,7 @@ export interface MeshOptions {
   readonly nondeterministic?: boolean;
   /** The services speak ShardService.Converse; `meshDefaults` unless given. */
   readonly converse?: boolean;
+  readonly transport?: GatewayConfig["transport"];
   /** Leaves the gateway without a table. */
   readonly unapplied?: boolean;
 }
@@ -175,6 +176,7 @@ export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedM
     limits: { drainMs: 200, ...options.limits },
     clock: systemClock,
     randomness: systemRandomness,
+    ...(options.transport === undefined ? {} : { transport: options.transport }),
     ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry }),
   });
   const mesh = new ScriptedMesh({ gateway, desc, archive, shards, table });

@@ -35,6 +35,10 @@ export interface ShardScript {
   note?: string;
   /** Told how many rows of a stream its own buffers have let through. */
   sent?: (rows: number) => void;
+  /** Says other than it should as a packed stream opens. */
+  hello?: (right: { bound: readonly Stamp[] }) => { instance?: string; bound?: readonly Stamp[] };
+  /** Refuses packed streams. */
+  refuseStream?: () => { code: status; details: string };
   /** Breaks the stream after so many rows. */
   breakAfter?: number;
 }
@@ -57,6 +61,7 @@ export class ScriptedShard {
   readonly digests = new Map<string, string>();
   readonly #desc: DescService;
   readonly #server = new Server();
+  instance = "";
   /** Packed streams that were opened to it. */
   streams: readonly PeerStream[] = [];
   #address = "";
@@ -85,13 +90,17 @@ export class ScriptedShard {
       this.#server.register(path, handler as never, asIs, asIs, streaming ? "serverStream" : "unary");
       handlers.set(path, { streaming, handler: handler as RawHandler });
     }
-    const hello = () => ({ pod: `pod-${this.shard}`, instance: "", bound: this.#bound() });
-    this.streams = servePackedCalls(this.#server, { handlers, hello });
+    const hello = () => {
+      const right = { pod: `pod-${this.shard}`, instance: this.instance, bound: this.#bound() };
+      return { ...right, ...this.script.hello?.(right) };
+    };
+    const refuse = () => this.script.refuseStream?.();
+    this.streams = servePackedCalls(this.#server, { handlers, hello, refuse });
     addUnaryService(this.#server, BindingService, {
       describe: () => ({}),
       bind: () => ({}),
       unbind: () => ({}),
-      listBindings: () => create(ListBindingsResponseSchema, { bound: this.#bound() }),
+      listBindings: () => create(ListBindingsResponseSchema, { bound: this.#bound(), instance: this.instance }),
     });
     const port = await new Promise<number>((resolve, reject) => {
       this.#server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>

@@ -25,6 +25,10 @@ export class GrpcShardTransport implements ShardTransport {
   constructor(clock: Clock, partialBytesMax: number) {
     this.#clock = clock;
     this.#channels = new ShardChannels({
+      // A pod that is gone without a word (no FIN) is noticed within seconds. Packed streams have heartbeats for it, and
+      // some servers close a connection for PINGs while a stream is open.
+      "grpc.keepalive_time_ms": 10_000,
+      "grpc.keepalive_timeout_ms": 5_000,
       "grpc.max_receive_message_length": partialBytesMax,
       "grpc.max_send_message_length": partialBytesMax,
     });

@@ -4,9 +4,6 @@ import { type ChannelOptions, Client, credentials } from "@grpc/grpc-js";
 const REMOVED_MAX = 1_000;
 
 const CHANNEL: ChannelOptions = {
-  // A pod that is gone without a word (no FIN) is noticed within seconds, also while nothing is asked.
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 5_000,
   // A service process that restarts is found again at once; grpc-js would wait up to two minutes.
   "grpc.initial_reconnect_backoff_ms": 50,
   "grpc.min_reconnect_backoff_ms": 50,

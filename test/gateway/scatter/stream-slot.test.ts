@@ -80,14 +80,21 @@ let peers: Peer[];
 let slot: StreamSlot;
 let counts: StreamCounts;
 let unit: number;
+/** By how much timers are behind the time. */
+let lagMs: number;
 
 beforeEach(() => {
   clock = new ManualClock();
   peers = [];
   unit = 0.5;
   counts = new StreamCounts();
+  lagMs = 0;
   slot = new StreamSlot({
-    clock,
+    clock: {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + lagMs,
+      after: (ms, work) => clock.after(ms, work),
+    },
     randomness: { unit: () => unit, id: () => "" },
     turnEnd: new TurnEnd(),
     writer: new CallFrameWriter(),
@@ -229,13 +236,13 @@ describe("deadlines", () => {
     expect(peer.frames.at(-1)!.calls.map(({ remainingUs }) => remainingUs)).toEqual([600_000n]);
   });
 
-  test("a call whose time is up before it can be sent is not sent", async () => {
+  test("a call whose time is up before it can be sent is not sent, though its timer is late", async () => {
     const peer = await opened();
     peer.isFull = true;
     send();
     await turn();
     const late = send(100);
-    clock.advance(100);
+    lagMs = 100;
     peer.room();
     await turn();
     expect(late.outcome).toBe("deadline-exceeded DEADLINE_EXCEEDED");
@@ -339,7 +346,7 @@ describe("draining", () => {
 
 describe("reconnecting", () => {
   test("after a stream that could not be opened calls fail at once, for longer each time", async () => {
-    for (const wait of [50, 100, 200, 400, 500, 500]) {
+    for (const wait of [50, 100, 200, 200]) {
       const first = send();
       const { length } = peers;
       peers.at(-1)!.gone(status.UNAVAILABLE);

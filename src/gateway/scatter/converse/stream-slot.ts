@@ -6,8 +6,8 @@ import type { OpenPipe } from "./frame-pipe.ts";
 import type { StreamCall } from "./stream-call.ts";
 import { type LostStream, lostCallFault, type StreamLoss } from "./stream-loss.ts";
 
-/** After a stream could not be opened; the last for all that follow. */
-const BACKOFF_MS = [50, 100, 200, 400, 500];
+/** After a stream could not be opened; the last for all that follow. The connection below backs off on its own. */
+const BACKOFF_MS = [50, 100, 200];
 const BACKOFF_SPREAD = 0.2;
 /** A stream that nobody has used for so long is not replaced: it may be of a version that is no more. */
 const UNUSED_MS = 60_000;

@@ -329,6 +329,10 @@ describe("opening", () => {
     expect((await Promise.all([ask(), ask()])).map(text)).toEqual(["by unary", "by unary"]);
     expect(text(await ask())).toBe("by unary");
     expect(streams.length).toBe(1);
+    // What is known of a process is forgotten with a new table.
+    transport.keep(new Set([address]));
+    expect(text(await ask())).toBe("by unary");
+    expect(streams.length).toBe(2);
     // Its process is gone: who comes after it may speak it.
     onUnary = (reply) => reply({ code: status.UNAVAILABLE, details: "gone" });
     expect((await faultOf(ask())).id).toBe("shard-unavailable");

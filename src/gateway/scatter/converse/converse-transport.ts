@@ -82,9 +82,11 @@ export class ConverseTransport implements ShardTransport {
     this.#parts.unary.keep(addresses);
     for (const channels of Object.values(this.#channels)) channels.keep(addresses);
     for (const [address, pods] of this.#pods) {
-      if (addresses.has(address)) continue;
-      this.#pods.delete(address);
-      for (const pod of pods) pod.retire();
+      // Behind an address that stays, versions come and go: those without a stream are forgotten, and what was known of them.
+      const kept = addresses.has(address) ? pods.filter((pod) => !pod.isEmpty) : [];
+      if (kept.length > 0) this.#pods.set(address, kept);
+      else this.#pods.delete(address);
+      for (const pod of pods) if (!kept.includes(pod)) pod.retire();
     }
   }
 

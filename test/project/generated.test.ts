@@ -18,16 +18,27 @@ function contents(folder: string): Record<string, string> {
 }
 
 test("the committed generated code is what the protocol files generate", () => {
-  for (const path of ["proto", "examples/flights", "buf.yaml", "buf.gen.yaml", "package.json"]) {
+  for (const path of [
+    "proto",
+    "examples/flights",
+    "bench/proto",
+    "bench/buf.gen.yaml",
+    "buf.yaml",
+    "buf.gen.yaml",
+    "package.json",
+  ]) {
     cpSync(join(ROOT, path), join(copy, path), { recursive: true });
   }
   symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
   const bin = join(ROOT, "node_modules/.bin");
   const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
   execFileSync(join(bin, "buf"), ["generate"], { cwd: copy, env });
-  execFileSync(join(bin, "buf"), ["generate", "--template", "examples/flights/buf.gen.yaml"], { cwd: copy, env });
+  for (const template of ["examples/flights/buf.gen.yaml", "bench/buf.gen.yaml"]) {
+    execFileSync(join(bin, "buf"), ["generate", "--template", template], { cwd: copy, env });
+  }
   expect(contents(join(copy, "src/wire/generated"))).toEqual(contents(join(ROOT, "src/wire/generated")));
   expect(contents(join(copy, "examples/flights/generated"))).toEqual(
     contents(join(ROOT, "examples/flights/generated")),
   );
+  expect(contents(join(copy, "bench/generated"))).toEqual(contents(join(ROOT, "bench/generated")));
 });

@@ -1,0 +1,18 @@
+import type { BenchPods } from "./bench-pods.ts";
+import type { RunningPeer } from "./running-peer.ts";
+import { type SkynetesOptions, startSkynetes } from "./skynetes-gateway.ts";
+
+/** Where a gateway reaches a pod, when something stands between. */
+export type Reach = Pick<SkynetesOptions, "addressOf">;
+
+/** Gateways that `scatter` and its like compare, in the order of the table. */
+export const PEERS: Readonly<Record<string, (pods: BenchPods, reach?: Reach) => Promise<RunningPeer>>> = {
+  skynetes: (pods, reach) => startSkynetes(pods, { name: "skynetes", ...reach }),
+};
+
+export function chosenPeers(names: readonly string[]): readonly string[] {
+  for (const name of names) {
+    if (!(name in PEERS)) throw new Error(`--peers ${name}: there are ${Object.keys(PEERS).join(", ")}`);
+  }
+  return names.length === 0 ? Object.keys(PEERS) : names;
+}

@@ -1,0 +1,27 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, expect, test } from "vitest";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const out = mkdtempSync(join(tmpdir(), "skynetes-bench-out-"));
+afterAll(() => rmSync(out, { recursive: true, force: true }));
+
+/** Runs one with the least that touches all of it, without peers that need more than this checkout. */
+function quick(name: string, ...options: string[]) {
+  const argv = ["bench/bench.ts", name, "--out", out, "--quick", ...options];
+  execFileSync(process.execPath, argv, { cwd: ROOT, stdio: "pipe" });
+  return JSON.parse(readFileSync(join(out, `${name}.json`), "utf8"));
+}
+
+test("scatter runs end to end: real processes, every answer checked, every call counted", () => {
+  const { rows } = quick("scatter", "--seconds", "0.3", "--shards", "2", "--peers", "skynetes");
+  expect(rows).toHaveLength(8);
+  for (const row of rows) {
+    expect(row).toMatchObject({ peer: "skynetes", shards: 2, faults: 0 });
+    expect(row.cpuUsPerAnswer).toBeGreaterThan(0);
+    expect(row.totalCpuUsPerAnswer).toBeGreaterThan(row.cpuUsPerAnswer);
+    expect(row.callsPerRequest).toBe(2);
+  }
+});

@@ -1,4 +1,5 @@
 import type { BenchPods } from "./bench-pods.ts";
+import { startGo } from "./go-gateway.ts";
 import type { RunningPeer } from "./running-peer.ts";
 import { type SkynetesOptions, startSkynetes } from "./skynetes-gateway.ts";
 
@@ -8,6 +9,7 @@ export type Reach = Pick<SkynetesOptions, "addressOf">;
 /** Gateways that `scatter` and its like compare, in the order of the table. */
 export const PEERS: Readonly<Record<string, (pods: BenchPods, reach?: Reach) => Promise<RunningPeer>>> = {
   skynetes: (pods, reach) => startSkynetes(pods, { name: "skynetes", ...reach }),
+  go: (pods, reach) => startGo(pods, "go", "unary", reach),
 };
 
 export function chosenPeers(names: readonly string[]): readonly string[] {

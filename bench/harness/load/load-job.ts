@@ -2,8 +2,10 @@ import type { LatencySummary } from "./latencies.ts";
 
 /** What a load process is told to do. */
 export interface LoadJob {
-  /** host:port of the HTTP door. */
+  /** host:port of the door. */
   readonly address: string;
+  /** HTTP, or gRPC with headers; HTTP when absent. */
+  readonly grpc?: Readonly<Record<string, string>>;
   /** `open`: Poisson at a rate, whatever becomes of the requests. `closed`: so many clients, each asks when answered. */
   readonly load:
     | { readonly kind: "open"; readonly ratePerSecond: number }
@@ -17,17 +19,17 @@ export interface LoadJob {
   /** First of the seeds; each request has another, until they begin again after `distinct`. */
   readonly firstSeed: number;
   readonly distinct: number;
-  /** Of each request; in the query string. Absent: the gateway's default. */
+  /** Of each request. Absent: the gateway's default. */
   readonly timeoutMs?: number;
 }
 
 export interface LoadResult {
   readonly sent: number;
-  /** Answers equal to the right one, byte for byte. */
+  /** Equal to the right one, byte for byte. */
   readonly right: number;
-  /** Status 200 with another body. Must be 0. */
+  /** A good status with another answer. Must be 0. */
   readonly wrong: number;
-  /** Refusals and faults by status; -1: the connection broke. */
+  /** Refusals and faults: HTTP statuses, gRPC codes + 1000; -1: the connection broke. */
   readonly faults: Readonly<Record<number, number>>;
   /** Of right answers, from when a request was due (open) or sent (closed) until its last byte was here. */
   readonly latency: LatencySummary;

@@ -21,7 +21,8 @@ export interface Measured {
 /** Requests that a run makes ready beforehand, each with its right answer; more are asked again from the first. */
 const DISTINCT_MAX = 4096;
 
-export type MeasuredJob = Pick<LoadJob, "load" | "seconds" | "meanServiceUs"> & Partial<Pick<LoadJob, "timeoutMs">>;
+export type MeasuredJob = Pick<LoadJob, "load" | "seconds" | "meanServiceUs"> &
+  Partial<Pick<LoadJob, "timeoutMs" | "grpc">>;
 
 /** One run of one load against one gateway, with what it costs. Throws when an answer was wrong or shards were skipped. */
 export async function measureLoad(
@@ -38,7 +39,7 @@ export async function measureLoad(
   const otherCpu = cpuSince([...pods.pids, ...alsoPids]);
   const result = await generator.run({
     ...job,
-    address: peer.http,
+    address: job.grpc === undefined ? peer.http : (peer.grpc ?? peer.http),
     shards: pods.shards,
     limit: 10,
     distinct: DISTINCT_MAX,

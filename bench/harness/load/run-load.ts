@@ -1,16 +1,15 @@
 import { Worker } from "node:worker_threads";
 import type { Arrival, ArrivalJob } from "./arrival-thread.ts";
-import { HttpPool } from "./http-pool.ts";
+import { grpcDoor } from "./grpc-door.ts";
+import { httpDoor } from "./http-door.ts";
 import { Latencies } from "./latencies.ts";
 import type { LoadJob, LoadResult } from "./load-job.ts";
-import { TopQuestions } from "./top-questions.ts";
 
 const EXAMPLES = 3;
 
 /** Runs one load and checks every answer. */
 export async function runLoad(job: LoadJob): Promise<LoadResult> {
-  const questions = new TopQuestions(job);
-  const pool = new HttpPool(job.address);
+  const door = job.grpc === undefined ? httpDoor(job) : grpcDoor(job, job.grpc);
   const latencies = new Latencies();
   const faultLatencies = new Latencies();
   const faults: Record<number, number> = {};
@@ -19,25 +18,26 @@ export async function runLoad(job: LoadJob): Promise<LoadResult> {
   let right = 0;
   let wrong = 0;
 
+  const keep = (text: string) => {
+    if (examples.length < EXAMPLES) examples.push(text.slice(0, 600));
+  };
   const ask = async (dueAt: number) => {
-    const question = questions.at(sent++);
-    try {
-      const { status, body } = await pool.send(question.request);
-      const ms = performance.now() - dueAt;
-      if (status === 200 && body.equals(question.body)) {
+    const broken = (error: unknown) => ({ kind: "fault", status: -1, text: String(error) }) as const;
+    const outcome = await door.ask(sent++).catch(broken);
+    const ms = performance.now() - dueAt;
+    switch (outcome.kind) {
+      case "right":
         right++;
         latencies.add(ms);
-        return;
-      }
-      if (status === 200) wrong++;
-      else {
-        faults[status] = (faults[status] ?? 0) + 1;
+        break;
+      case "wrong":
+        wrong++;
+        keep(outcome.text);
+        break;
+      case "fault":
+        faults[outcome.status] = (faults[outcome.status] ?? 0) + 1;
         faultLatencies.add(ms);
-      }
-      if (examples.length < EXAMPLES) examples.push(`${status} ${difference(body, question.body)}`);
-    } catch (error) {
-      faults[-1] = (faults[-1] ?? 0) + 1;
-      if (examples.length < EXAMPLES) examples.push(String(error));
+        keep(`${outcome.status}: ${outcome.text}`);
     }
   };
 
@@ -46,7 +46,7 @@ export async function runLoad(job: LoadJob): Promise<LoadResult> {
     if (job.load.kind === "open") await openLoop(job.load.ratePerSecond, job, ask);
     else await closedLoop(job.load.clients, job.seconds, ask);
   } finally {
-    pool.close();
+    door.close();
   }
   const seconds = (performance.now() - startedAt) / 1000;
   return {
@@ -90,13 +90,4 @@ async function openLoop(ratePerSecond: number, job: LoadJob, ask: (dueAt: number
   });
   await Promise.all(underWay);
   await thread.terminate();
-}
-
-/** Where a body begins to differ from the right one. */
-function difference(body: Buffer, right: Buffer): string {
-  let at = 0;
-  while (at < body.length && body[at] === right[at]) at++;
-  const from = Math.max(0, at - 40);
-  const show = (bytes: Buffer) => bytes.subarray(from, at + 160).toString("utf8");
-  return `differs at byte ${at}: "${show(body)}", right is "${show(right)}"`;
 }

@@ -14,6 +14,12 @@ export function scatterNotes(rows: readonly Row[]): string[] {
   return notes.filter((note) => note !== undefined);
 }
 
+/** The aim of `mesh`. */
+export function meshNotes(rows: readonly Row[]): string[] {
+  const note = worst(rows, "gateway, Envoys and services' CPU, of go's", "go", "totalCpuUsPerAnswer", 1 / 4);
+  return note === undefined ? [] : [note];
+}
+
 function worst(rows: readonly Row[], what: string, peer: string, key: string, aim: number): string | undefined {
   const found = compared(rows, peer, key);
   const [top] = found.sort((a, b) => b.ratio - a.ratio);

@@ -9,7 +9,10 @@ export type Reach = Pick<SkynetesOptions, "addressOf">;
 /** Gateways that `scatter` and its like compare, in the order of the table. */
 export const PEERS: Readonly<Record<string, (pods: BenchPods, reach?: Reach) => Promise<RunningPeer>>> = {
   skynetes: (pods, reach) => startSkynetes(pods, { name: "skynetes", ...reach }),
+  "skynetes-unary": (pods, reach) =>
+    startSkynetes(pods, { name: "skynetes-unary", flags: ["--transport", "unary"], ...reach }),
   go: (pods, reach) => startGo(pods, "go", "unary", reach),
+  "go-stream": (pods, reach) => startGo(pods, "go-stream", "stream", reach),
 };
 
 export function chosenPeers(names: readonly string[]): readonly string[] {

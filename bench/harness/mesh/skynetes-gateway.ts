@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { request } from "undici";
 import { dataDirectory } from "../../../src/up/control/data-directory.ts";
 import { GatewayAdminService } from "../../../src/wire/generated/skynetes/v1/gateway_admin_pb.ts";
 import { unaryClient } from "../../../src/wire/grpc-service.ts";
@@ -63,6 +64,7 @@ export async function startSkynetes(pods: BenchPods, options: SkynetesOptions = 
     pids: [gateway.pid],
     loopDelay,
     loopDelayP99Ms: async () => (await loopDelay()).p99Ms,
+    frames: () => metricOf(ready.http as string, "skynetes_stream_frames_sent"),
     holdings: () => gateway.ask<Holdings>("holdings"),
     async profile(file) {
       await gateway.ask("startProfile");
@@ -73,4 +75,11 @@ export async function startSkynetes(pods: BenchPods, options: SkynetesOptions = 
       rmSync(root, { recursive: true, force: true });
     },
   };
+}
+
+/** The sum of a counter's values on `/metrics`. */
+async function metricOf(http: string, name: string): Promise<number> {
+  const text = await (await request(`http://${http}/metrics`)).body.text();
+  const values = [...text.matchAll(new RegExp(`^${name}(?:_total)?(?:\\{[^}]*\\})? ([0-9.e+]+)$`, "gm"))];
+  return values.reduce((sum, [, value]) => sum + Number(value), 0);
 }

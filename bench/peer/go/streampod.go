@@ -31,6 +31,7 @@ type streamPod struct {
 	conn   *grpc.ClientConn
 	// The part of every call that is always the same.
 	fixed  []byte
+	stamp  []byte
 	frames atomic.Uint64
 	ctx    context.Context
 	close  context.CancelFunc
@@ -50,11 +51,16 @@ func newStreamPod(config *Config, shard *Shard) (*streamPod, error) {
 	if err != nil {
 		return nil, err
 	}
+	stamp, err := encodeStamp(config, shard)
+	if err != nil {
+		return nil, err
+	}
 	pod := &streamPod{
 		config: config,
 		shard:  shard,
 		conn:   conn,
 		fixed:  appendFixed(nil, config.Snapshot, "/"+config.Service+"/Top"),
+		stamp:  stamp,
 		wake:   make(chan struct{}, 1),
 		open:   map[uint64]*call{},
 	}
@@ -228,7 +234,7 @@ func (p *streamPod) take(f *fragment) error {
 	}
 	if !c.stamped {
 		c.stamped = true
-		if err := checkStamp(p.config, p.shard, f.stamp); err != nil {
+		if err := checkStamp(p.config, p.shard, p.stamp, f.stamp); err != nil {
 			p.finish(c, nil, err)
 			return nil
 		}

@@ -25,6 +25,7 @@ type unaryPod struct {
 	shard   *Shard
 	conn    *grpc.ClientConn
 	headers metadata.MD
+	stamp   []byte
 }
 
 func openUnary(config *Config) (Scatterer, error) {
@@ -35,13 +36,17 @@ func openUnary(config *Config) (Scatterer, error) {
 		if err != nil {
 			return nil, err
 		}
+		stamp, err := encodeStamp(config, shard)
+		if err != nil {
+			return nil, err
+		}
 		headers := metadata.Pairs(
 			"x-skynetes-version", config.Version,
 			"x-skynetes-placement", shard.Node,
 			"x-skynetes-shard", strconv.Itoa(int(shard.Shard)),
 			"x-skynetes-snapshot", config.Snapshot,
 		)
-		u.pods = append(u.pods, unaryPod{shard: shard, conn: conn, headers: headers})
+		u.pods = append(u.pods, unaryPod{shard: shard, conn: conn, headers: headers, stamp: stamp})
 	}
 	return u, nil
 }
@@ -70,7 +75,7 @@ func (u *unary) Scatter(ctx context.Context, question *Question) ([]*peerv1.TopR
 				return status.Errorf(codes.Unavailable, "shard %d sent %d stamps", pod.shard.Shard, len(stamps))
 			}
 			partials[i] = partial
-			return checkStamp(u.config, pod.shard, []byte(stamps[0]))
+			return checkStamp(u.config, pod.shard, pod.stamp, []byte(stamps[0]))
 		})
 	}
 	return partials, group.Wait()

@@ -19,6 +19,8 @@ export interface LoadJob {
   /** First of the seeds; each request has another, until they begin again after `distinct`. */
   readonly firstSeed: number;
   readonly distinct: number;
+  /** Asks for partials of about so many bytes a shard (`Fill`, over HTTP) instead of ten groups (`Top`). */
+  readonly fillBytes?: number;
   /** Of each request. Absent: the gateway's default. */
   readonly timeoutMs?: number;
 }

@@ -1,7 +1,8 @@
 import { Worker } from "node:worker_threads";
 import type { Arrival, ArrivalJob } from "./arrival-thread.ts";
+import type { Door } from "./door.ts";
 import { grpcDoor } from "./grpc-door.ts";
-import { httpDoor } from "./http-door.ts";
+import { fillDoor, httpDoor } from "./http-door.ts";
 import { Latencies } from "./latencies.ts";
 import type { LoadJob, LoadResult } from "./load-job.ts";
 
@@ -9,7 +10,7 @@ const EXAMPLES = 3;
 
 /** Runs one load and checks every answer. */
 export async function runLoad(job: LoadJob): Promise<LoadResult> {
-  const door = job.grpc === undefined ? httpDoor(job) : grpcDoor(job, job.grpc);
+  const door = doorOf(job);
   const latencies = new Latencies();
   const faultLatencies = new Latencies();
   const faults: Record<number, number> = {};
@@ -60,6 +61,11 @@ export async function runLoad(job: LoadJob): Promise<LoadResult> {
     seconds,
     examples,
   };
+}
+
+function doorOf(job: LoadJob): Door {
+  if (job.fillBytes !== undefined) return fillDoor(job, job.fillBytes);
+  return job.grpc === undefined ? httpDoor(job) : grpcDoor(job, job.grpc);
 }
 
 async function closedLoop(clients: number, seconds: number, ask: (dueAt: number) => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 import { defineService } from "../../../src/service/define-service.ts";
 import { BenchService } from "../../generated/bench/v1/bench_pb.ts";
 import { drawnGroups, drawnServiceMs, numbersFrom } from "./drawn-groups.ts";
+import { fillingBlocks } from "./filling-blocks.ts";
 
 /** How a pod behaves beyond what its requests say; may change while it serves. */
 export interface PodBehaviour {
@@ -18,8 +19,6 @@ export interface PodState {
   calls: number;
   behaviour: PodBehaviour;
 }
-
-const BLOCK_BYTES = 4096;
 
 /** The state of a shard is the shard's number: all else follows from the request. */
 export function benchService(pod: PodState, podSeed: number) {
@@ -42,7 +41,7 @@ export function benchService(pod: PodState, podSeed: number) {
       },
       fill(request, shard) {
         pod.calls++;
-        return { blocks: blocksOf(shard, Number(request.bytes)) };
+        return { blocks: fillingBlocks(shard, Number(request.bytes)) };
       },
     },
   });
@@ -61,13 +60,4 @@ function topPartial(seed: number, shard: number) {
 /** Cancelled calls still end after their time, as most services' do. */
 function after<T>(ms: number, make: () => T): Promise<T> {
   return new Promise((resolve) => setTimeout(() => resolve(make()), ms));
-}
-
-function blocksOf(shard: number, bytes: number) {
-  const filling = new Uint8Array(BLOCK_BYTES).fill(shard);
-  return Array.from({ length: Math.ceil(bytes / BLOCK_BYTES) }, (_, i) => ({
-    id: `block-${shard}-${String(i).padStart(6, "0")}`,
-    weight: BigInt(i),
-    filling,
-  }));
 }

@@ -1,31 +1,29 @@
-/** grpcurl, built from its Go module: the mesh is called with nothing but an address. */
-import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+/**
+ * Clients that know nothing of us, built from their Go modules, at one mesh: grpcurl with nothing but an address, and k6
+ * with every answer checked.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { k6Path, runK6 } from "../../bench/harness/tool/k6.ts";
+import { goTool } from "../../bench/harness/tool/tool-cache.ts";
+import { checkedCalls } from "../flights/checked-load.ts";
 import { FlightsOracle } from "../flights/flights-oracle.ts";
 import { MeshProcess } from "../flights/mesh-process.ts";
 
-const VERSION = "v1.9.3";
-const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "skynetes", `grpcurl-${VERSION}`);
-const grpcurlPath = join(cache, "grpcurl");
-const dataDirectory = mkdtempSync(join(tmpdir(), "skynetes-grpcurl-"));
+const dataDirectory = mkdtempSync(join(tmpdir(), "skynetes-clients-"));
 const run = promisify(execFile);
 
+let grpcurlPath: string;
 let mesh: MeshProcess;
 let oracle: FlightsOracle;
 
 beforeAll(async () => {
-  if (!existsSync(grpcurlPath)) {
-    mkdirSync(cache, { recursive: true });
-    const env = { ...process.env, GOBIN: cache };
-    execFileSync("go", ["install", `github.com/fullstorydev/grpcurl/cmd/grpcurl@${VERSION}`], {
-      env,
-      stdio: "inherit",
-    });
-  }
+  grpcurlPath = goTool("grpcurl", "github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.3");
+  k6Path();
   mesh = await MeshProcess.start("examples/flights/mesh.yaml", dataDirectory);
   await mesh.serving(240_000);
   oracle = await FlightsOracle.open();
@@ -119,4 +117,33 @@ describe("grpcurl with nothing but the address", () => {
   test("health is SERVING", async () => {
     expect(JSON.parse(await grpcurl([], undefined, ["grpc.health.v1.Health/Check"])).status).toBe("SERVING");
   });
+});
+
+describe("k6 with every answer checked", () => {
+  const load = { rate: 20, seconds: 3, users: 40 };
+
+  for (const script of ["http", "grpc"] as const) {
+    test(`over ${script}: ramp, steady, overload and steady again, and nothing is wrong`, async () => {
+      const cases = await checkedCalls(oracle, await oracle.airports());
+      const target = script === "http" ? mesh.url : `127.0.0.1:${mesh.ports.grpc}`;
+      const { passed, phases, output } = await runK6({ script, target, cases, ...load });
+      expect(passed, output).toBe(true);
+      expect(phases.map(({ phase, wrong }) => [phase, wrong])).toEqual([
+        ["ramp", 0],
+        ["steady", 0],
+        ["overload", 0],
+        ["again", 0],
+      ]);
+      for (const { phase, right } of phases) expect(right, `right answers in ${phase}`).toBeGreaterThan(0);
+    });
+
+    test(`over ${script}: an answer that is not the expected one is noticed`, async () => {
+      const [right, ...rest] = await checkedCalls(oracle, []);
+      const cases = [{ ...right!, expected: { ...(right!.expected as object), flights: "1" } }, ...rest];
+      const target = script === "http" ? mesh.url : `127.0.0.1:${mesh.ports.grpc}`;
+      const { passed, phases } = await runK6({ script, target, cases, ...load, seconds: 1 });
+      expect(passed).toBe(false);
+      expect(phases.reduce((sum, { wrong }) => sum + wrong, 0)).toBeGreaterThan(0);
+    });
+  }
 });

@@ -28,7 +28,8 @@ export interface Grid {
 export async function scatterGrid(grid: Grid): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [serviceTime, meanServiceUs] of Object.entries(SERVICE_TIMES)) {
-    const capacities = await findCapacities(grid, meanServiceUs);
+    const isFirst = rows.length === 0;
+    const capacities = await findCapacities(grid, meanServiceUs, isFirst ? WARM_UP_SECONDS : WARM_UP_SECONDS / 4);
     const cells = loadsOf(grid.peers, capacities).map((peerLoad) => cellOf(grid, peerLoad, serviceTime, meanServiceUs));
     rows.push(...(await interleaved(cells, grid.options.rounds)));
   }
@@ -60,13 +61,17 @@ function cellOf(grid: Grid, { peer, load, job }: PeerLoad, serviceTime: string, 
 }
 
 /** Answers per second closed at 64, by peer. */
-async function findCapacities(grid: Grid, meanServiceUs: number): Promise<ReadonlyMap<string, number>> {
+async function findCapacities(
+  grid: Grid,
+  meanServiceUs: number,
+  warmUpSeconds: number,
+): Promise<ReadonlyMap<string, number>> {
   const { pods, peers, generator, options } = grid;
   const job = { load: { kind: "closed", clients: CLIENTS } as const, meanServiceUs };
   const capacities = new Map<string, number>();
   for (const peer of peers) {
     progress(`${pods.shards} shards: capacity of ${peer.name}`);
-    await measureLoad(peer, pods, generator, { ...job, seconds: options.quick ? options.seconds : WARM_UP_SECONDS });
+    await measureLoad(peer, pods, generator, { ...job, seconds: options.quick ? options.seconds : warmUpSeconds });
     const { result } = await measureLoad(peer, pods, generator, { ...job, seconds: options.seconds });
     capacities.set(peer.name, result.answersPerSecond);
   }

@@ -32,18 +32,19 @@ export async function measureLoad(
   job: MeasuredJob,
   alsoPids: readonly number[] = [],
 ): Promise<Measured> {
-  await peer.loopDelayP99Ms?.();
-  const callsBefore = await pods.calls();
-  const framesBefore = await peer.frames?.();
-  const gatewayCpu = cpuSince(peer.pids);
-  const otherCpu = cpuSince([...pods.pids, ...alsoPids]);
-  const result = await generator.run({
+  const run = await generator.prepare({
     ...job,
     address: job.grpc === undefined ? peer.http : (peer.grpc ?? peer.http),
     shards: pods.shards,
     limit: 10,
     distinct: DISTINCT_MAX,
   });
+  await peer.loopDelayP99Ms?.();
+  const callsBefore = await pods.calls();
+  const framesBefore = await peer.frames?.();
+  const gatewayCpu = cpuSince(peer.pids);
+  const otherCpu = cpuSince([...pods.pids, ...alsoPids]);
+  const result = await run();
   const gatewayNs = gatewayCpu();
   const otherNs = otherCpu();
   const calls = (await pods.calls()) - callsBefore;

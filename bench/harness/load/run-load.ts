@@ -8,9 +8,15 @@ import type { LoadJob, LoadResult } from "./load-job.ts";
 
 const EXAMPLES = 3;
 
-/** Runs one load and checks every answer. */
-export async function runLoad(job: LoadJob): Promise<LoadResult> {
+export type ReadyLoad = () => Promise<LoadResult>;
+
+/** Makes questions and right answers; what it returns asks them and checks every answer. */
+export function readyLoad(job: LoadJob): ReadyLoad {
   const door = doorOf(job);
+  return () => runLoad(job, door);
+}
+
+async function runLoad(job: LoadJob, door: Door): Promise<LoadResult> {
   const latencies = new Latencies();
   const faultLatencies = new Latencies();
   const faults: Record<number, number> = {};

@@ -31,6 +31,7 @@ interface Wire {
  */
 export class DelayRelay {
   #quality: LinkQuality = { roundTripMs: 0, loss: 0 };
+  readonly #servers: Server[] = [];
   readonly #wires = new Set<Wire>();
   readonly #wake = new PreciseWake(() => this.#deliver());
   readonly #draw = numbersFrom(1, 0x1055);
@@ -41,14 +42,23 @@ export class DelayRelay {
 
   /** Listens for connections to `port` of this machine; returns the port to use instead. */
   open(port: number): Promise<number> {
-    const server: Server = createServer({ noDelay: true }, (near) => {
-      const far = connect({ host: "127.0.0.1", port, noDelay: true });
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
+      const far = connect({ host: "127.0.0.1", port, noDelay: true, allowHalfOpen: true });
       this.#relay(near, far);
       this.#relay(far, near);
     });
+    this.#servers.push(server);
     return new Promise((resolve) => {
       server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
     });
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    for (const server of this.#servers) server.close();
+    for (const { to } of this.#wires) to.destroy();
+    this.#wires.clear();
+    this.#wake.close();
   }
 
   #relay(from: Socket, to: Socket): void {
@@ -61,7 +71,9 @@ export class DelayRelay {
     });
     from.on("error", () => to.destroy());
     from.on("close", () => {
-      if (!wire.ended) to.destroy();
+      if (wire.ended) return;
+      to.destroy();
+      this.#wires.delete(wire);
     });
   }
 

@@ -7,12 +7,13 @@ export class PreciseWake {
     changes: new Int32Array(new SharedArrayBuffer(4)),
     due: new Float64Array(new SharedArrayBuffer(8)),
   };
+  readonly #thread: Worker;
   #next = Number.POSITIVE_INFINITY;
 
   constructor(wake: () => void) {
     this.#memory.due[0] = this.#next;
-    const thread = new Worker(new URL("./wake-thread.ts", import.meta.url), { workerData: this.#memory });
-    thread.on("message", () => {
+    this.#thread = new Worker(new URL("./wake-thread.ts", import.meta.url), { workerData: this.#memory });
+    this.#thread.on("message", () => {
       this.#next = Number.POSITIVE_INFINITY;
       wake();
     });
@@ -25,6 +26,10 @@ export class PreciseWake {
     this.#memory.due[0] = due;
     Atomics.add(this.#memory.changes, 0, 1);
     Atomics.notify(this.#memory.changes, 0);
+  }
+
+  close(): void {
+    void this.#thread.terminate();
   }
 }
 

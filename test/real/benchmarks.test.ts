@@ -20,3 +20,9 @@ describe.each(["scatter", "mesh"])("%s", (name) => {
     for (const row of rows) expect(row.callsPerFrame > 0, row.peer).toBe(!/^go$|unary/.test(row.peer));
   });
 });
+
+test("the peer in Go is as go vet and gofmt want it", () => {
+  const cwd = join(ROOT, "bench/peer/go");
+  execFileSync("go", ["vet", "./..."], { cwd, stdio: "inherit" });
+  expect(execFileSync("gofmt", ["-l", "."], { cwd, encoding: "utf8" })).toBe("");
+});

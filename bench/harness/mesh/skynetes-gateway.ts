@@ -6,6 +6,7 @@ import { dataDirectory } from "../../../src/up/control/data-directory.ts";
 import { GatewayAdminService } from "../../../src/wire/generated/skynetes/v1/gateway_admin_pb.ts";
 import { unaryClient } from "../../../src/wire/grpc-service.ts";
 import { AskedProcess } from "../process/asked-process.ts";
+import { processTree } from "../process/cpu-time.ts";
 import type { Holdings, LoopDelay } from "../process/gateway-probe.ts";
 import type { ServedPod } from "../service/pod-process.ts";
 import type { BenchPods } from "./bench-pods.ts";
@@ -61,7 +62,7 @@ export async function startSkynetes(pods: BenchPods, options: SkynetesOptions = 
     http: ready.http as string,
     grpc: ready.grpc as string,
     admin: ready.admin as string,
-    pids: [gateway.pid],
+    pids: processTree(gateway.pid),
     loopDelay,
     loopDelayP99Ms: async () => (await loopDelay()).p99Ms,
     frames: () => metricOf(ready.http as string, "skynetes_stream_frames_sent"),

@@ -22,3 +22,18 @@ export function cpuSince(pids: readonly number[]): () => number {
   const before = pids.map(cpuNs);
   return () => pids.reduce((sum, pid, i) => sum + cpuNs(pid) - (before[i] as number), 0);
 }
+
+/** A process and all below it: a gateway may have workers. */
+export function processTree(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    childrenOf(`/proc/${pid}/task/${thread}/children`),
+  );
+  return [pid, ...children.flatMap(processTree)];
+}
+
+function childrenOf(file: string): number[] {
+  return readFileSync(file, "utf8")
+    .split(" ")
+    .filter((text) => text !== "")
+    .map(Number);
+}

@@ -24,4 +24,4 @@ test("scatter runs end to end: real processes, every answer checked, every call 
     expect(row.totalCpuUsPerAnswer).toBeGreaterThan(row.cpuUsPerAnswer);
     expect(row.callsPerRequest).toBe(2);
   }
-});
+}, 300_000);

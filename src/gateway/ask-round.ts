@@ -7,7 +7,9 @@ import { type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/s
 import type { MergeExecution } from "./merge/merge-execution.ts";
 import type { ShardRequest } from "./plan/shard-request.ts";
 import type { OpenQuery } from "./query/open-query.ts";
-import { askShard, type ShardAsker, type ShardQuestion } from "./scatter/ask-shard.ts";
+import { askShard } from "./scatter/ask-shard.ts";
+import type { ShardAsker } from "./scatter/shard-asker.ts";
+import type { ShardQuestion } from "./scatter/shard-question.ts";
 
 export interface RoundParts {
   readonly asker: ShardAsker;
@@ -74,6 +76,8 @@ export function shardQuestion(open: OpenQuery, { shard, request }: ShardRequest)
     request: toBinary(plan.method.input, request),
     deadline: open.shardDeadline,
     traceparent: open.query.intent.traceparent,
+    plan,
+    asked: request,
   };
 }
 

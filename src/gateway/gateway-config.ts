@@ -1,4 +1,5 @@
 import type { Clock, Randomness } from "../process/clock.ts";
+import type { LineLog } from "../process/log-line.ts";
 import type { RunningTelemetry } from "../telemetry/start-telemetry.ts";
 
 export interface GatewayConfig {
@@ -21,6 +22,8 @@ export interface GatewayConfig {
   readonly randomness: Randomness;
   /** Absent: nothing is traced or counted, and /metrics says so. */
   readonly telemetry?: RunningTelemetry;
+  /** Told of replicas that differ. */
+  readonly log?: LineLog;
 }
 
 /** Everything that the outside can fill has its bound here. */
@@ -48,6 +51,10 @@ export interface GatewayLimits {
   readonly memoryBytesMax: number;
   /** A reader that takes nothing for so long is given up. */
   readonly stalledReaderMs: number;
+  /** Shard calls beyond the needed ones, hedges and audits together, for each needed one; 0: none. */
+  readonly hedgeShare: number;
+  /** Share of a shard's answers that a second replica is asked for as well, to compare; 0: none. */
+  readonly auditShare: number;
   /** Calls under way may end within it when the gateway closes or a placement leaves the table. */
   readonly drainMs: number;
 }
@@ -66,6 +73,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   groupBytesMax: 256 * 1024 * 1024,
   memoryBytesMax: 1024 * 1024 * 1024,
   stalledReaderMs: 30_000,
+  hedgeShare: 0.05,
+  auditShare: 0.001,
   drainMs: 5_000,
 };
 

@@ -11,11 +11,13 @@ import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { MethodPlan } from "../merge-plan/method-plan.ts";
 import { planDigest } from "../merge-plan/plan-digest.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
+import type { LineLog } from "../process/log-line.ts";
 import { inSlices } from "../process/turn.ts";
 import { step } from "../telemetry/step-channel.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { askRound } from "./ask-round.ts";
 import type { GatewayLimits } from "./gateway-config.ts";
+import { comparablePartial } from "./merge/comparable-partial.ts";
 import type { AnswerPieces } from "./merge/merge-execution.ts";
 import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
 import { startMerge } from "./merge/start-merge.ts";
@@ -31,8 +33,8 @@ import { entityTag } from "./reply/entity-tag.ts";
 import { type Explanation, explainQuery } from "./reply/explain-query.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
 import { openRowStreams, untilStopped } from "./row-streams.ts";
-import type { ShardAsker } from "./scatter/ask-shard.ts";
-import { ReplicaLoad } from "./scatter/replica-choice.ts";
+import { scatterPolicy } from "./scatter/scatter-policy.ts";
+import { type ShardAsker, shardAsker } from "./scatter/shard-asker.ts";
 import type { ShardTransport } from "./scatter/shard-transport.ts";
 import type { RoutingState } from "./table/routing-state.ts";
 
@@ -66,6 +68,8 @@ export interface GatewayParts {
   readonly limits: GatewayLimits;
   /** The table in use. Fault `not-ready` before the first. */
   readonly currentState: () => RoutingState;
+  /** Told of replicas that differ. */
+  readonly log?: LineLog | undefined;
 }
 
 export class Gateway {
@@ -81,7 +85,7 @@ export class Gateway {
     this.limits = parts.limits;
     this.register = new QueryRegister(parts.clock, parts.limits.queriesMax, parts.limits.retryAfterMs);
     this.#pool = new MemoryPool(parts.limits.memoryBytesMax, parts.limits.retryAfterMs);
-    this.#asker = { transport: parts.transport, clock: parts.clock, load: new ReplicaLoad() };
+    this.#asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
   }
 
   /** The table that a request pins for its life. Faults: `not-ready`, `table-behind`. */

@@ -6,7 +6,8 @@ import { shardQuestion } from "./ask-round.ts";
 import { decodePartial } from "./merge/decode-partial.ts";
 import { shardRequest } from "./plan/shard-request.ts";
 import type { OpenQuery } from "./query/open-query.ts";
-import { openShardStream, type ShardAsker } from "./scatter/ask-shard.ts";
+import { openShardStream } from "./scatter/ask-shard.ts";
+import type { ShardAsker } from "./scatter/shard-asker.ts";
 
 /** Opens every shard's stream; resolves when each has vouched for itself by its stamp, or was given up. */
 export async function openRowStreams(asker: ShardAsker, open: OpenQuery): Promise<Map<number, AsyncIterable<Message>>> {

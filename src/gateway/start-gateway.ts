@@ -51,7 +51,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     if (closing) throw new Fault("not-ready", "the gateway is closing", { retryAfterMs: 500 });
     return tables.current();
   };
-  const gateway = new Gateway({ transport, clock, randomness, limits, currentState });
+  const gateway = new Gateway({ transport, clock, randomness, limits, currentState, log: config.log });
   const grpc = new GrpcDoor(gateway, clock);
   const http = httpServer(limits, problemOf);
   http.server.maxConnections = limits.connectionsMax;

@@ -44,11 +44,12 @@ export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
 }
 
 async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<void> {
-  const [{ startGateway }, { startTelemetry }, { systemClock, systemRandomness }, { dataDirectory }] =
+  const [{ startGateway }, { startTelemetry }, { systemClock, systemRandomness }, { stderrLog }, { dataDirectory }] =
     await Promise.all([
       import("../gateway/start-gateway.ts"),
       import("../telemetry/start-telemetry.ts"),
       import("../process/clock.ts"),
+      import("../process/log-line.ts"),
       import("../up/control/data-directory.ts"),
     ]);
   const directory = dataDirectory(absolute(options.dataDir));
@@ -77,6 +78,7 @@ async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<vo
       clock: systemClock,
       randomness: systemRandomness,
       telemetry,
+      log: stderrLog(systemClock),
     });
     running.opened("gateway", () => started.close());
     if (options.table === true) await applyPublishedTable(started.adminAddress, directory.tableFile);

@@ -110,6 +110,8 @@ function gatewayOf(gateway: NonNullable<MeshDocument["spec"]["gateway"]>): Gatew
     partialBytesMax: gateway.partialBytesMax === undefined ? undefined : parseSize(gateway.partialBytesMax),
     groupBytesMax: gateway.groupBytesMax === undefined ? undefined : parseSize(gateway.groupBytesMax),
     partialFloor: gateway.partialFloor,
+    hedgeShare: gateway.hedgeShare,
+    auditShare: gateway.auditShare,
   };
   return Object.fromEntries(Object.entries(bounds).filter(([, value]) => value !== undefined)) as GatewaySpec;
 }

@@ -75,6 +75,10 @@ export interface GatewaySpec {
   readonly groupBytesMax?: number;
   /** Least share of rows, 0 to 1, that a partial answer must cover whatever a client asks. */
   readonly partialFloor?: number;
+  /** Shard calls beyond the needed ones, for each needed one; 0: none. */
+  readonly hedgeShare?: number;
+  /** Share of a shard's answers that a second replica is asked for as well, to compare; 0: none. */
+  readonly auditShare?: number;
 }
 
 export interface ServiceVersionSpec {

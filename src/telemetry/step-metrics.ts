@@ -4,6 +4,8 @@ import { type StepEvent, stepChannel } from "./step-channel.ts";
 /** Seconds; from a merge in memory to a query that waits for its deadline. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+const HEDGE_RESULTS: Readonly<Record<string, string>> = { ok: "won", dropped: "lost" };
+
 type Facts = StepEvent["facts"];
 
 /**
@@ -50,7 +52,12 @@ export class StepMetrics {
     const missing = this.#counter("skynetes_missing_shards", "Shards given up in partial answers");
     const callTime = this.#times("skynetes_shard_call_duration_seconds", "Calls of shards, each try");
     const mismatches = this.#counter("skynetes_stamp_mismatches", "Partials rejected for their stamp");
-    const retries = this.#counter("skynetes_shard_retries", "Shard calls that were a second try");
+    const retries = this.#counter("skynetes_shard_retries", "Shard calls after a fault of the first");
+    const failovers = this.#counter("skynetes_shard_failovers", "Shard calls after the way of the first was lost");
+    const hedges = this.#counter("skynetes_shard_hedges", "Shard calls beside one that was overdue");
+    const withheld = this.#counter("skynetes_withheld_calls", "Hedges, retries and failovers that were not made");
+    const audits = this.#counter("skynetes_replica_audits", "Answers that a second replica was asked for as well");
+    const divergences = this.#counter("skynetes_replica_divergence", "Replicas that answered differently");
     const tables = this.#counter("skynetes_route_tables", "Route tables applied and refused");
     const rows = this.#counter("skynetes_ingested_rows", "Rows made durable");
     const rejects = this.#counter("skynetes_rejected_records", "Records put into the rejects table");
@@ -68,9 +75,19 @@ export class StepMetrics {
       },
       "gateway shard call": ({ facts }, seconds) => {
         const shard = { shard: word(facts, "shard") };
-        callTime.record(seconds, { ...shard, outcome: word(facts, "fault") || "ok" });
+        const outcome = facts.dropped === true ? "dropped" : word(facts, "fault") || "ok";
+        callTime.record(seconds, { ...shard, outcome });
         if (facts.mismatch === true) mismatches.add(1, shard);
-        if (number(facts, "attempt") > 1) retries.add(1, shard);
+        if (facts.kind === "retry") retries.add(1, shard);
+        if (facts.kind === "failover") failovers.add(1, shard);
+        if (facts.kind === "hedge") hedges.add(1, { ...shard, result: HEDGE_RESULTS[outcome] ?? "failed" });
+      },
+      "gateway call withheld": ({ facts }) => withheld.add(1, { kind: word(facts, "kind"), why: word(facts, "why") }),
+      "gateway replica audit": ({ facts }) => {
+        audits.add(1, { outcome: word(facts, "outcome") });
+        if (facts.outcome !== "different") return;
+        const { shard, snapshot, version, first, second } = facts;
+        divergences.add(1, { shard, snapshot, version, first, second } as Record<string, string>);
       },
       "gateway apply table": ({ error }) => tables.add(1, { outcome: error === undefined ? "applied" : "refused" }),
       "node ingest batch": ({ facts, error }, seconds) => {

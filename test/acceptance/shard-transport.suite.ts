@@ -149,6 +149,35 @@ export function shardTransportAcceptance(name: string, open: (partialBytesMax: n
       expect((await rows()).stamp).toBeUndefined();
     });
 
+    test("a call can be ended alone, by what the transport has put in it: others of its query go on", async () => {
+      const answers: (() => void)[] = [];
+      service.onUnary = (asked, reply) => {
+        asked.stamp(asked.right);
+        answers.push(() => reply(null, asked.request));
+      };
+      const query = new AbortController();
+      const beaten = callOf(service.address);
+      const faulted = faultOf(transport.unary(beaten, query.signal));
+      await until(() => service.asked.length === 1, "the first has arrived");
+      const other = transport.unary(callOf(service.address), query.signal);
+      await until(() => service.asked.length === 2, "both have arrived");
+      beaten.under?.cancelled(new Fault("cancelled", "another placement answered first"));
+      expect((await faulted).id).not.toBe("deadline-exceeded");
+      await until(() => service.asked[0]?.cancelled === true, "the service hears of it");
+      expect(service.asked[1]?.cancelled).toBe(false);
+      answers[1]?.();
+      expect((await other).stamp).toBeDefined();
+    });
+
+    test("a stream can be ended alone, too", async () => {
+      service.onRows = (asked) => asked.stamp(asked.right);
+      const call = callOf(service.address, { path: ROWS });
+      await transport.stream(call, NEVER);
+      expect(call.under).toBeDefined();
+      call.under?.cancelled(new Fault("cancelled", "another placement answered first"));
+      await until(() => service.asked[0]?.cancelled === true, "the service hears of it");
+    });
+
     test("a cancelled call ends here at once and in the service soon", async () => {
       service.onUnary = () => {};
       service.onRows = () => {};

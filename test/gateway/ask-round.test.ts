@@ -3,9 +3,10 @@ import { expect, test } from "vitest";
 import { askRound } from "../../src/gateway/ask-round.ts";
 import type { MergeExecution, Partial as ShardPartial } from "../../src/gateway/merge/merge-execution.ts";
 import type { OpenQuery } from "../../src/gateway/query/open-query.ts";
-import { ReplicaLoad } from "../../src/gateway/scatter/replica-choice.ts";
+import { SCATTER_POLICY } from "../../src/gateway/scatter/scatter-policy.ts";
+import { shardAsker } from "../../src/gateway/scatter/shard-asker.ts";
 import type { ShardCall, ShardTransport } from "../../src/gateway/scatter/shard-transport.ts";
-import { systemClock } from "../../src/process/clock.ts";
+import { systemClock, systemRandomness } from "../../src/process/clock.ts";
 import { probeMessage, probeService } from "./probe-service.ts";
 
 const { desc } = probeService();
@@ -56,7 +57,14 @@ test("a request that is in a round twice enters the merge once", async () => {
     exclude() {},
   } as unknown as MergeExecution;
   const request = { shard: 0, request: probeMessage(desc, "EchoRequest", {}) as Message };
-  const parts = { asker: { transport, load: new ReplicaLoad(), clock: systemClock }, groupBytesMax: 1_000 };
+  const asker = shardAsker({
+    transport,
+    clock: systemClock,
+    randomness: systemRandomness,
+    policy: SCATTER_POLICY,
+    comparable: () => undefined,
+  });
+  const parts = { asker, groupBytesMax: 1_000 };
   const round = (requests: readonly (typeof request)[]) => askRound(parts, openQuery(), merge, requests, { bytes: 0 });
   await round([request]);
   expect(entered.length).toBe(1);

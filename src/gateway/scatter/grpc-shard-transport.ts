@@ -56,6 +56,7 @@ export class GrpcShardTransport implements ShardTransport {
           },
         );
         const cancel = () => under.cancel();
+        call.under = { cancelled: cancel };
         signal.addEventListener("abort", cancel, { once: true });
         under.on("metadata", (metadata: Metadata) => {
           stamp = stampOf(metadata);
@@ -89,6 +90,7 @@ export class GrpcShardTransport implements ShardTransport {
         // be held in memory whole while others have not. Asked once, it keeps a few messages and then holds the shard back.
         under.read(0);
         const cancel = () => under.cancel();
+        call.under = { cancelled: cancel };
         signal.addEventListener("abort", cancel, { once: true });
         const asFault = (error: unknown) => {
           if (error instanceof Fault) return error;

@@ -52,6 +52,12 @@ export interface ShardCall extends ShardWay {
   readonly traceparent: string | undefined;
   /** What can be read besides the method's response message. */
   readonly accept?: PartialFormat;
+  /** Put in by the transport: what ends this call alone, where the signal ends all calls of its query. */
+  under?: CallUnderWay | undefined;
+}
+
+export interface CallUnderWay {
+  cancelled(reason: unknown): void;
 }
 
 export interface ShardReply {

@@ -44,6 +44,16 @@ const GatewaySchema = TObject(
     partialFloor: Optional(
       TNumber({ minimum: 0, maximum: 1, description: "Least share of rows that a partial answer must cover" }),
     ),
+    hedgeShare: Optional(
+      TNumber({ minimum: 0, maximum: 1, description: "Shard calls beyond the needed ones, for each; 0: no hedging" }),
+    ),
+    auditShare: Optional(
+      TNumber({
+        minimum: 0,
+        maximum: 1,
+        description: "Share of answers that a second replica is asked for, to compare",
+      }),
+    ),
   },
   { additionalProperties: false, description: "Bounds of the gateways; absent: their own" },
 );

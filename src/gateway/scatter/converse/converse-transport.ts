@@ -59,6 +59,7 @@ export class ConverseTransport implements ShardTransport {
     if (++pod.calls % SENTINEL_EVERY === 0) return this.#sentinel(call, signal);
     const now = this.#parts.clock.monotonic();
     const under = new UnaryCall(this.#terms(call, signal, now), pod);
+    call.under = under;
     const slot = pod.isLarge(call.path, now) ? pod.bulk : pod.main;
     this.#send(slot, under);
     return under.reply;
@@ -69,6 +70,7 @@ export class ConverseTransport implements ShardTransport {
     const pod = this.#podOf(call);
     if (pod.isUnaryOnly) return this.#parts.unary.stream(call, signal);
     const under = new MessageCall(this.#terms(call, signal, this.#parts.clock.monotonic()));
+    call.under = under;
     this.#send(pod.bulk, under);
     return under.opened;
   }

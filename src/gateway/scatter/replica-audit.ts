@@ -1,0 +1,138 @@
+import type { Message } from "@bufbuild/protobuf";
+import { Fault } from "../../fault/fault.ts";
+import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
+import { stampDifference } from "../../mesh/stamp.ts";
+import type { Clock, Randomness } from "../../process/clock.ts";
+import type { LineLog } from "../../process/log-line.ts";
+import { step } from "../../telemetry/step-channel.ts";
+import type { CallBudget } from "./call-budget.ts";
+import type { PlacementBook } from "./placement-book.ts";
+import type { PlacementLoad } from "./placement-load.ts";
+import { chooseReplica } from "./replica-choice.ts";
+import type { ScatterPolicy } from "./scatter-policy.ts";
+import { callOf, type ShardQuestion } from "./shard-question.ts";
+import type { ShardReply, ShardTransport } from "./shard-transport.ts";
+import { tellsOfPlacement } from "./worth-retrying.ts";
+
+/** Two partials of one question are equal when these bytes are. Undefined: they cannot be compared. */
+export type Comparable = (
+  plan: MethodPlan,
+  asked: Message,
+  partial: Pick<ShardReply, "message" | "bounds" | "format"> & { readonly shard: number },
+) => Uint8Array | undefined;
+
+export interface AuditParts {
+  readonly transport: ShardTransport;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly policy: ScatterPolicy;
+  readonly book: PlacementBook;
+  readonly budget: CallBudget;
+  readonly comparable: Comparable;
+  readonly log?: LineLog | undefined;
+}
+
+export type AuditOutcome = "equal" | "different" | "not-comparable" | "failed";
+
+/**
+ * Asks a second placement, now and then, what a first one has answered, and compares: replicas at one snapshot with one
+ * version must agree, and nobody else would ever notice. The answer has gone its way by then; an audit that fails, or that
+ * finds a difference, changes nothing but what is counted and logged.
+ */
+export class ReplicaAudit {
+  readonly #parts: AuditParts;
+  /** Answers until the next one. Random, or the order of shards would choose which are ever audited. */
+  #countdown: number;
+  #underWay = 0;
+
+  constructor(parts: AuditParts) {
+    this.#parts = parts;
+    this.#countdown = this.#nextIn();
+  }
+
+  consider(question: ShardQuestion, first: PlacementLoad, reply: ShardReply): void {
+    if (--this.#countdown > 0) return;
+    const { policy, budget, book, clock } = this.#parts;
+    if (policy.audit.share <= 0) return;
+    this.#countdown = this.#nextIn();
+    if (!question.plan.deterministic || question.replicas.length < 2) return;
+    if (reply.message.length > policy.audit.bytesMax || this.#underWay >= policy.audit.underWayMax) return;
+    const now = clock.monotonic();
+    const method = book.method(question.path);
+    const choice = chooseReplica({
+      book,
+      replicas: book.replicas(question.replicas),
+      method,
+      tried: [{ placement: first }],
+      policy: policy.replica,
+      turn: book.nextTurn(question.expected.shard),
+      now,
+    });
+    if (choice?.standing !== "fit" || book.isHot(choice.placement.inFlight) || method.isSlow) return;
+    if (budget.isScarce || question.deadline <= now || !budget.take()) return;
+    this.#underWay++;
+    const second = choice.placement;
+    const { shard, snapshot, serviceVersion } = question.expected;
+    const facts = {
+      shard,
+      snapshot,
+      version: serviceVersion,
+      path: question.path,
+      first: first.endpoint.node,
+      second: second.endpoint.node,
+    };
+    void step("gateway", "replica audit", facts, async (event) => {
+      const outcome = await this.#compare(question, second, reply, now);
+      this.#underWay--;
+      event.facts.outcome = outcome;
+      if (outcome !== "different") return;
+      const text = `replicas of shard ${shard} differ at snapshot "${snapshot}"`;
+      this.#parts.log?.line("error", text, { ...facts });
+    });
+  }
+
+  async #compare(
+    question: ShardQuestion,
+    second: PlacementLoad,
+    firstReply: ShardReply,
+    startedAt: number,
+  ): Promise<AuditOutcome> {
+    const { transport, clock, comparable, book } = this.#parts;
+    const { expected, plan, asked, path, deadline } = question;
+    const method = book.method(path);
+    const { shard } = expected;
+    second.begin(startedAt);
+    let reply: ShardReply;
+    try {
+      // Not the query's signal: it has its answer, and ends.
+      const call = callOf(question, second.endpoint, deadline - startedAt, undefined);
+      reply = await transport.unary(call, new AbortController().signal);
+      second.replied(method, clock.monotonic() - startedAt, clock.monotonic());
+    } catch (error) {
+      const tells = tellsOfPlacement(faultFromUnknown(error, `audit shard ${shard}`));
+      const now = clock.monotonic();
+      if (tells === "slow") second.givenUp(method, now - startedAt, now);
+      else second.failed(tells, now);
+      return "failed";
+    }
+    if (reply.stamp === undefined || stampDifference(expected, reply.stamp) !== undefined) return "failed";
+    try {
+      const one = comparable(plan, asked, { ...firstReply, shard });
+      const other = comparable(plan, asked, { ...reply, shard });
+      if (one === undefined || other === undefined) return "not-comparable";
+      return Buffer.compare(one, other) === 0 ? "equal" : "different";
+    } catch (error) {
+      // A partial that cannot be merged is told of by the query that merges it.
+      if (error instanceof Fault) return "not-comparable";
+      return "failed";
+    }
+  }
+
+  #nextIn(): number {
+    const { policy, randomness } = this.#parts;
+    return policy.audit.share <= 0
+      ? Number.POSITIVE_INFINITY
+      : Math.max(1, Math.round((randomness.unit() * 2) / policy.audit.share));
+  }
+}

@@ -1,0 +1,113 @@
+import { describe, expect, test } from "vitest";
+import { Fault } from "../../../src/fault/fault.ts";
+import { askShard } from "../../../src/gateway/scatter/ask-shard.ts";
+import { SCATTER_POLICY } from "../../../src/gateway/scatter/scatter-policy.ts";
+import { shardAsker } from "../../../src/gateway/scatter/shard-asker.ts";
+import type { LineLog } from "../../../src/process/log-line.ts";
+import { type StepEvent, stepChannel } from "../../../src/telemetry/step-channel.ts";
+import { type GivenCall, questionOf, ScriptedTransport, stampOf } from "./scripted-transport.ts";
+import { seeded, VirtualClock } from "./virtual-clock.ts";
+
+const signal = new AbortController().signal;
+
+/** Every answer is audited, unless changed. `partials`: what node a and b say. */
+async function audited(
+  partials: { readonly a: string; readonly b: string },
+  change: { share?: number; bytesMax?: number; burst?: number } = {},
+  answer: (call: GivenCall) => void = (call) => call.reply(),
+  question: Parameters<typeof questionOf>[1] = {},
+) {
+  const clock = new VirtualClock();
+  const transport = new ScriptedTransport(answer);
+  const lines: string[] = [];
+  const log = { line: (_level, message) => void lines.push(message) } as LineLog;
+  const asker = shardAsker({
+    transport: {
+      ...transport,
+      greet: () => Promise.resolve(undefined),
+      keep() {},
+      close() {},
+      stream: () => Promise.reject(new Error("no stream here")),
+      unary: async (call, stop) => {
+        const reply = await transport.unary(call, stop);
+        return { ...reply, message: Buffer.from(partials[call.node as "a" | "b"]) };
+      },
+    },
+    clock,
+    randomness: seeded(5),
+    policy: {
+      ...SCATTER_POLICY,
+      extra: { share: 0, burst: change.burst ?? 4, perSecond: 0 },
+      audit: { share: change.share ?? 1, underWayMax: 2, bytesMax: change.bytesMax ?? 100 },
+    },
+    comparable: (_plan, _asked, { message }) => {
+      const text = Buffer.from(message).toString();
+      if (text === "unreadable") throw new Fault("bad-partial", "unreadable");
+      return text === "stream" ? undefined : message;
+    },
+    log,
+  });
+  const events: StepEvent[] = [];
+  const nothing = () => {};
+  const asyncEnd = (event: StepEvent) => void (event.step === "replica audit" && events.push(event));
+  const subscription = { start: nothing, end: nothing, asyncStart: nothing, asyncEnd, error: nothing };
+  stepChannel.subscribe(subscription);
+  const bench = { clock, transport, asker };
+  try {
+    // At a share of 1 every other answer or so, at 2 each one.
+    for (let i = 0; i < 4; i++) {
+      await askShard(asker, questionOf(bench, question), signal);
+      await clock.run(clock.monotonic() + 1);
+    }
+  } finally {
+    stepChannel.unsubscribe(subscription);
+  }
+  return { lines, calls: transport.calls, outcomes: events.map(({ facts }) => facts.outcome), facts: events[0]?.facts };
+}
+
+describe("the audit of replicas", () => {
+  test("tells of two that differ, naming shard, snapshot, version and both placements", async () => {
+    const { lines, outcomes, facts } = await audited({ a: "1", b: "2" });
+    expect(outcomes.length).toBeGreaterThan(0);
+    expect(new Set(outcomes)).toEqual(new Set(["different"]));
+    expect(facts).toMatchObject({ shard: 0, snapshot: "s1", version: "v1", path: "/p.S/M" });
+    expect(new Set([facts?.first, facts?.second])).toEqual(new Set(["a", "b"]));
+    expect(lines[0]).toBe('replicas of shard 0 differ at snapshot "s1"');
+  });
+
+  test("says nothing of two that agree, or that cannot be compared", async () => {
+    const equal = await audited({ a: "1", b: "1" });
+    expect(new Set(equal.outcomes)).toEqual(new Set(["equal"]));
+    for (const b of ["unreadable", "stream"]) {
+      const { outcomes, lines } = await audited({ a: "1", b });
+      expect(new Set(outcomes)).toEqual(new Set(["not-comparable"]));
+      expect(lines).toEqual([]);
+    }
+    expect(equal.lines).toEqual([]);
+  });
+
+  test.each([
+    ["fails", (call: GivenCall) => call.fail(new Fault("shard-unavailable", "gone"))],
+    ["is another state", (call: GivenCall) => call.reply({ ...stampOf(call), stateDigest: "other" })],
+  ])("is no difference when the second replica %s", async (_name, second) => {
+    // Questions have a trace here, audits have none.
+    const answer = (call: GivenCall) => (call.traceparent === undefined ? second(call) : call.reply());
+    const { outcomes, lines } = await audited({ a: "1", b: "2" }, {}, answer, { traceparent: "00-1" });
+    expect(new Set(outcomes)).toEqual(new Set(["failed"]));
+    expect(lines).toEqual([]);
+  });
+
+  test("takes no more than the budget, nothing at a share of 0, and leaves large partials alone", async () => {
+    // Below half of the budget it is left to hedges.
+    expect((await audited({ a: "1", b: "1" }, { share: 2, burst: 2 })).outcomes.length).toBe(2);
+    expect((await audited({ a: "1", b: "1" }, { share: 2, burst: 4 })).outcomes.length).toBe(3);
+    expect((await audited({ a: "1", b: "1" }, { share: 0 })).outcomes).toEqual([]);
+    expect((await audited({ a: "x".repeat(101), b: "x".repeat(101) })).outcomes).toEqual([]);
+  });
+
+  test("leaves methods alone whose answers may differ, and shards with one placement", async () => {
+    const differing = { plan: { deterministic: false } as never };
+    expect((await audited({ a: "1", b: "2" }, {}, undefined, differing)).calls.length).toBe(4);
+    expect((await audited({ a: "1", b: "2" }, {}, undefined, { replicaCount: 1 })).calls.length).toBe(4);
+  });
+});

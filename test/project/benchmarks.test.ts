@@ -15,6 +15,12 @@ function quick(name: string, ...options: string[]) {
   return JSON.parse(readFileSync(join(out, `${name}.json`), "utf8"));
 }
 
+test("tail runs end to end: every fault with hedging and without, every answer checked", () => {
+  const { rows } = quick("tail", "--seconds", "0.3", "--shards", "2");
+  expect(rows).toHaveLength(8);
+  for (const row of rows) expect(row.faults).toBe(0);
+}, 300_000);
+
 test("scatter runs end to end: real processes, every answer checked, every call counted", () => {
   const { rows } = quick("scatter", "--seconds", "0.3", "--shards", "2", "--peers", "skynetes");
   expect(rows).toHaveLength(8);

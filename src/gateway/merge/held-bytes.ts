@@ -5,21 +5,18 @@ import type { MergeLimits } from "./merge-execution.ts";
 export interface MemoryBudget {
   /** Faults: `answer-too-large`. */
   hold(value: unknown): void;
+  /** The same for bytes that are known. */
+  holdBytes(bytes: number): void;
 }
 
 export function memoryBudget({ groupBytesMax: bytesMax, hold }: MergeLimits): MemoryBudget {
   let held = 0;
-  return {
-    hold(value) {
-      const bytes = heldBytes(value);
-      held += bytes;
-      if (held <= bytesMax) return hold?.(bytes);
-      throw new Fault(
-        "answer-too-large",
-        `merge the partials: more than ${bytesMax} bytes of groups and lists to hold`,
-      );
-    },
+  const holdBytes = (bytes: number) => {
+    held += bytes;
+    if (held <= bytesMax) return hold?.(bytes);
+    throw new Fault("answer-too-large", `merge the partials: more than ${bytesMax} bytes of groups and lists to hold`);
   };
+  return { hold: (value) => holdBytes(heldBytes(value)), holdBytes };
 }
 
 /** Rough bytes of a value in memory: right within a factor of two, which is enough for a ceiling. */

@@ -1,9 +1,9 @@
-import assert from "node:assert";
 import type { Message } from "@bufbuild/protobuf";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
+import { compileMerge } from "./compiled/compile-merge.ts";
+import { compiledRound } from "./compiled/compiled-round.ts";
+import { interpretedMerge } from "./interpreted-merge.ts";
 import type { MergeExecution, MergeLimits } from "./merge-execution.ts";
-import { singleRound } from "./single-round.ts";
-import { TopMerge } from "./top-merge.ts";
 
 /**
  * Begins the merge of a unary method. `request` is the client's own: the merge rewrites it for the shards. `shards` are
@@ -16,7 +16,9 @@ export function startMerge(
   limits: MergeLimits,
 ): MergeExecution {
   const { merge } = plan;
-  assert(merge.kind === "message", `${plan.method.name} streams rows: merge them with mergeSortedRows`);
-  if (merge.top === undefined) return singleRound(plan, merge.recipe, request, shards, limits);
-  return new TopMerge(plan, { recipe: merge.recipe, top: merge.top }, request, shards, limits);
+  const compiled = merge.kind === "message" ? compileMerge(merge.recipe) : undefined;
+  if (merge.kind !== "message" || compiled === undefined || merge.top !== undefined) {
+    return interpretedMerge(plan, request, shards, limits);
+  }
+  return compiledRound(plan, compiled, request, shards, limits);
 }

@@ -84,7 +84,7 @@ export class TopMerge implements MergeExecution {
     };
     this.#response = messageAccumulator(recipe, context, { field: top.field, accumulator: chosen });
     this.#element = messageAccumulator(top.element, context);
-    this.#scratch = messageAccumulator(top.element, { window: this.#window, budget: { hold() {} } });
+    this.#scratch = messageAccumulator(top.element, { window: this.#window, budget: { hold() {}, holdBytes() {} } });
     this.#readGroups = fieldReader(top.field) as (message: Message) => readonly Message[];
     this.#readKey = fieldReader(top.key[0]!);
     this.#identityOf = rowIdentity(top.key);

@@ -1,0 +1,61 @@
+import { Column } from "./column.ts";
+import type { Layout } from "./layout.ts";
+
+/** What one row has in a box: a value, or some elements of a list. */
+export interface BoxedValue {
+  readonly row: number;
+  readonly value: unknown;
+}
+
+/**
+ * Rows as one partial brings them, before they are merged: the partial is decoded whole first, so that one that cannot be
+ * read leaves no trace in the answer.
+ */
+export class Batch {
+  readonly layout: Layout;
+  readonly columns: readonly Column[];
+  readonly boxes: readonly BoxedValue[][];
+  /** By list of groups in the layout. */
+  readonly lists: readonly Batch[];
+  /** Rows of the batch around this one; of the response itself there is one row. */
+  parent = new Int32Array(0);
+  rows = 0;
+  #capacity = 0;
+
+  constructor(layout: Layout) {
+    this.layout = layout;
+    this.columns = layout.slots.map(({ type, isOptional }) => new Column(type, isOptional));
+    this.boxes = layout.boxes.map(() => []);
+    this.lists = layout.lists.map((list) => new Batch(list.layout));
+  }
+
+  addRow(parent: number): number {
+    if (this.rows === this.#capacity) this.reserve(Math.max(16, 2 * this.#capacity));
+    const row = this.rows++;
+    this.parent[row] = parent;
+    return row;
+  }
+
+  reserve(rows: number): void {
+    if (rows <= this.#capacity) return;
+    this.#capacity = rows;
+    for (const column of this.columns) column.grow(rows);
+    const parent = new Int32Array(rows);
+    parent.set(this.parent);
+    this.parent = parent;
+  }
+
+  /** The partial that texts are ranges of. */
+  readFrom(bytes: Uint8Array): void {
+    for (const column of this.columns) column.bytes = bytes;
+    for (const list of this.lists) list.readFrom(bytes);
+  }
+
+  /** Empty, to be used for another partial. */
+  clear(): void {
+    for (const column of this.columns) column.clear(this.rows);
+    for (const box of this.boxes) box.length = 0;
+    for (const list of this.lists) list.clear();
+    this.rows = 0;
+  }
+}

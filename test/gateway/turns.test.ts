@@ -14,6 +14,7 @@ vi.mock(import("../../src/gateway/merge/start-merge.ts"), async (original): Prom
       const real = startMerge(...parts);
       const before = (phase: Phase): Slices<void> => (slow?.phase === phase ? slow.work() : nothing());
       return {
+        acceptsColumns: real.acceptsColumns,
         begin: () => real.begin(),
         accept: (partial) => real.accept(partial),
         exclude: (shard) => real.exclude(shard),

@@ -9,6 +9,8 @@ export interface Partial {
   readonly request: ShardRequest;
   /** In protobuf's wire format, as the shard sent it. */
   readonly message: Uint8Array;
+  /** `columns`: the bytes are a `ColumnarPartial`; for merges that accept it. */
+  readonly format?: "message" | "columns";
   readonly bounds: TopBounds | undefined;
 }
 
@@ -35,6 +37,8 @@ export interface MergeLimits {
  * of different partials may be run in turns, but `next` and `finish` only after all of them are done.
  */
 export interface MergeExecution {
+  /** Whether partials may come as columns. */
+  readonly acceptsColumns: boolean;
   /** Requests of the first round. */
   begin(): readonly ShardRequest[];
   /**

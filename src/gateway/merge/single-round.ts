@@ -41,6 +41,7 @@ export function singleRound(
     return yield* answerPieces(recipe.message, yield* accumulator.finishSlices(state));
   }
   return {
+    acceptsColumns: false,
     begin() {
       const asked = rewriteRequest(plan, request, { limit: rowsForWindow(window) });
       return pending.open(

@@ -34,6 +34,7 @@ const KEYS_PER_REQUEST_MAX = 10_000;
 type Purpose = { readonly kind: "all" } | TopAsk<Message>;
 
 export class TopMerge implements MergeExecution {
+  readonly acceptsColumns = false;
   readonly #plan: MethodPlan;
   readonly #request: Message;
   readonly #top: TopRecipe;

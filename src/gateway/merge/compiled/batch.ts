@@ -36,6 +36,12 @@ export class Batch {
     return row;
   }
 
+  /** Of the response's own row. */
+  addRows(count: number): void {
+    this.reserve(this.rows + count);
+    this.rows += count;
+  }
+
   reserve(rows: number): void {
     if (rows <= this.#capacity) return;
     this.#capacity = rows;

@@ -5,12 +5,13 @@ import type { MethodPlan } from "../../../merge-plan/method-plan.ts";
 import { requestWindow, rowsForWindow } from "../../../merge-plan/request-window.ts";
 import { rewriteRequest } from "../../plan/rewrite-request.ts";
 import type { ShardRequest } from "../../plan/shard-request.ts";
-import { badPartial, blaming } from "../bad-partial.ts";
+import { blaming } from "../bad-partial.ts";
 import { memoryBudget } from "../held-bytes.ts";
 import type { AnswerPieces, MergeExecution, MergeLimits, Partial } from "../merge-execution.ts";
 import { PendingRequests } from "../pending-requests.ts";
 import { Batch } from "./batch.ts";
 import type { CompiledMerge } from "./compile-merge.ts";
+import { decodeInto } from "./decode-into.ts";
 import { GroupTable } from "./group-table.ts";
 import { OrderedTable } from "./ordered-table.ts";
 
@@ -33,11 +34,7 @@ export function compiledRound(
   function* acceptSlices(partial: Partial): Slices<void> {
     if (!pending.isWanted(partial)) return;
     const batch = free.pop() ?? new Batch(layout);
-    try {
-      yield* decoder.decode(partial.message, batch);
-    } catch (error) {
-      throw badPartial(partial.shard, (error as Error).message);
-    }
+    yield* decodeInto(batch, partial, decoder);
     pending.take(partial);
     try {
       yield* blaming(partial.shard, table.merge(batch, ROOT, partial.shard));
@@ -53,6 +50,7 @@ export function compiledRound(
     return yield* writer.write(yield* OrderedTable.of(table));
   }
   return {
+    acceptsColumns: true,
     begin() {
       const asked = rewriteRequest(plan, request, { limit: rowsForWindow(window) });
       return pending.open(

@@ -7,7 +7,7 @@ import { hasPresence } from "../../../wire/message-field.ts";
 import { realState } from "./exact-real.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { Layout, Place } from "./layout.ts";
-import type { WriteField } from "./row-writer.ts";
+import type { WriteField } from "./ordered-table.ts";
 import { tagOf, WIRE_TYPES, writeExactInteger, writeReal } from "./scalar-writer.ts";
 
 export function derivedWriter(place: Extract<Place, { kind: "avg" | "count-of" }>, layout: Layout): WriteField {

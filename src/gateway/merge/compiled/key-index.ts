@@ -83,7 +83,10 @@ export class KeyIndex {
   #isSame(input: readonly Column[], i: number, row: number): boolean {
     for (const { index } of this.#slots) {
       const [theirs, ours] = [input[index]!, this.#columns[index]!];
-      if (theirs.has.length > 0 && theirs.has[i] !== ours.has[row]) return false;
+      if (theirs.has.length > 0) {
+        if (theirs.has[i] !== ours.has[row]) return false;
+        if (theirs.has[i] === 0) continue;
+      }
       const isEqual =
         theirs.type === "text" ? isSameText(theirs, i, ours, row) : compareIntegerRows(theirs, i, ours, row) === 0;
       if (!isEqual) return false;

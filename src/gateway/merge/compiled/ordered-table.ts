@@ -1,4 +1,5 @@
 import { type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
+import type { ByteSink } from "../../../wire/byte-sink.ts";
 import { hasPresence } from "../../../wire/message-field.ts";
 import type { GroupTable } from "./group-table.ts";
 import { type ListOrder, orderedByKey } from "./row-order.ts";
@@ -55,3 +56,6 @@ export class OrderedTable {
 export interface OrderedList extends ListOrder {
   readonly inner: OrderedTable;
 }
+
+/** Writes one field of one row. Faults: `overflow`, `bad-partial` for a negative count. */
+export type WriteField = (sink: ByteSink, from: OrderedTable, row: number) => void;

@@ -8,12 +8,9 @@ import { ByteSink } from "../../../wire/byte-sink.ts";
 import { fieldWriter } from "../../../wire/message-field.ts";
 import { derivedWriter } from "./derived-writer.ts";
 import type { Box, Layout, Place, Scope } from "./layout.ts";
-import type { OrderedTable } from "./ordered-table.ts";
+import type { OrderedTable, WriteField } from "./ordered-table.ts";
 import { tagOf, writeVarint32 } from "./scalar-writer.ts";
 import { slotWriter } from "./slot-writer.ts";
-
-/** Writes one field of one row. Faults: `overflow`, `bad-partial` for a negative count. */
-export type WriteField = (sink: ByteSink, from: OrderedTable, row: number) => void;
 
 type Part =
   | { readonly kind: "plain"; readonly write: WriteField }

@@ -5,7 +5,7 @@ import { type ValueType, valueTypeOf } from "../../../wire/value-type.ts";
 import type { Column } from "./column.ts";
 import { finishReal } from "./exact-real.ts";
 import type { Slot } from "./layout.ts";
-import type { WriteField } from "./row-writer.ts";
+import type { WriteField } from "./ordered-table.ts";
 import { tagOf, WIRE_TYPES, writeInteger, writeReal, writeVarint32 } from "./scalar-writer.ts";
 
 /** Writes what a column has of a row: nothing where the field is not set, or is zero and has no presence. */

@@ -2,6 +2,9 @@
  * How many groups to ask a shard for. None of this decides an answer, only how many bytes it takes.
  */
 
+/** Keys in one request, unless a limit says otherwise. */
+export const KEYS_PER_REQUEST_MAX = 10_000;
+
 /** Round 1: some more than wanted, because the extra ones narrow the bounds and often save a round. */
 export function firstDepth(wanted: number): number {
   return wanted + Math.min(Math.max(wanted, 64), 1024);

@@ -27,9 +27,8 @@ import { PendingRequests } from "./pending-requests.ts";
 import { compileRank, type Rank, type Shown } from "./rank.ts";
 import { restOfShard } from "./shard-rest.ts";
 import { extremeRange, sumRange } from "./top-bounds.ts";
+import { KEYS_PER_REQUEST_MAX } from "./top-depth.ts";
 import { type TopAsk, type TopGroup, TopSearch } from "./top-k.ts";
-
-const KEYS_PER_REQUEST_MAX = 10_000;
 
 type Purpose = { readonly kind: "all" } | TopAsk<Message>;
 
@@ -202,11 +201,9 @@ export class TopMerge implements MergeExecution {
     }
     if (purpose.kind === "keys") search.learnKeys(shard, purpose.groups);
     else {
-      const first = { shard, groups, bounds, limit: purpose.limit };
-      search.learnRest(
-        shard,
-        restOfShard(first, this.#rank, this.#orderField, (group) => this.#valueOf([group])),
-      );
+      const shown = (index: number) => this.#valueOf([groups[index]!]);
+      const first = { shard, count: groups.length, shown, bounds, limit: purpose.limit };
+      search.learnRest(shard, yield* restOfShard(first, this.#rank, this.#orderField));
     }
   }
 

@@ -15,23 +15,45 @@ export function unsliced<T>(slices: Slices<T>): T {
 }
 
 /**
- * A stable merge sort in slices: the built-in sort of a million elements holds the event loop for a second. Runs are
- * sorted by the built-in sort, then merged in pairs.
+ * A stable merge sort in slices: the built-in sort of a million elements holds the event loop for a second. Runs that
+ * are in order already, as shards send their rows, are merged as they are; others are sorted by the built-in sort.
  */
 export function* slicedSort<T>(items: readonly T[], order: Order<T>): Slices<T[]> {
   let source: T[] = [];
-  for (let start = 0; start < items.length; start += SLICE) {
-    for (const item of items.slice(start, start + SLICE).sort(order)) source.push(item);
-    yield;
-  }
-  for (let width = SLICE; width < items.length; width *= 2) {
+  /** Where the runs begin, and the end of the last. */
+  let starts = yield* naturalRuns(items, order);
+  if (starts.length * SLICE > 2 * items.length + SLICE) {
+    starts = [];
+    for (let start = 0; start < items.length; start += SLICE) {
+      starts.push(start);
+      for (const item of items.slice(start, start + SLICE).sort(order)) source.push(item);
+      yield;
+    }
+    starts.push(items.length);
+  } else source = [...items];
+  while (starts.length > 2) {
     const target: T[] = [];
-    for (let start = 0; start < source.length; start += 2 * width) {
-      yield* mergeRuns(source, start, start + width, start + 2 * width, order, target);
+    const merged = [0];
+    for (let run = 0; run < starts.length - 1; run += 2) {
+      const middle = starts[run + 1]!;
+      const limit = starts[run + 2] ?? middle;
+      yield* mergeRuns(source, starts[run]!, middle, limit, order, target);
+      merged.push(limit);
     }
     source = target;
+    starts = merged;
   }
   return source;
+}
+
+function* naturalRuns<T>(items: readonly T[], order: Order<T>): Slices<number[]> {
+  const starts = [0];
+  for (let at = 1; at < items.length; at++) {
+    if (order(items[at - 1]!, items[at]!) > 0) starts.push(at);
+    if (at % SLICE === SLICE - 1) yield;
+  }
+  if (items.length > 0) starts.push(items.length);
+  return starts;
 }
 
 function* mergeRuns<T>(

@@ -53,7 +53,7 @@ export class Batch {
 
   /** The partial that texts are ranges of. */
   readFrom(bytes: Uint8Array): void {
-    for (const column of this.columns) column.bytes = bytes;
+    for (const column of this.columns) if (column.type === "text") column.readFrom(bytes);
     for (const list of this.lists) list.readFrom(bytes);
   }
 

@@ -14,6 +14,7 @@ export type ColumnType = "integer" | "real" | "text";
 const NONE = new Float64Array(0);
 const NO_OFFSETS = new Int32Array(0);
 const NO_BYTES = new Uint8Array(0);
+const NO_VIEW: DataView = new DataView(NO_BYTES.buffer);
 
 /** One class for all types, so that the loops over columns see one shape. */
 export class Column {
@@ -26,6 +27,8 @@ export class Column {
   start = NO_OFFSETS;
   end = NO_OFFSETS;
   bytes: Uint8Array = NO_BYTES;
+  /** Of the same bytes: texts are hashed and compared four bytes at a time. */
+  view = NO_VIEW;
   /** How much of an arena is used. */
   used = 0;
   /** 1 where there is a value; empty where every row has one. */
@@ -60,6 +63,12 @@ export class Column {
     if (this.big.size > 0) this.big.clear();
   }
 
+  /** Texts are ranges of these bytes from now on. */
+  readFrom(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
   setInteger(row: number, value: bigint): void {
     if (value >= -0x1fffffffffffffn && value <= 0x1fffffffffffffn) this.values[row] = Number(value);
     else {
@@ -83,7 +92,7 @@ export class Column {
       return;
     }
     if (this.used + length > this.bytes.length) {
-      this.bytes = grown(this.bytes, new Uint8Array(Math.max(1024, 2 * this.bytes.length, this.used + length)));
+      this.readFrom(grown(this.bytes, new Uint8Array(Math.max(1024, 2 * this.bytes.length, this.used + length))));
     }
     const { bytes, used } = this;
     if (length > 48) bytes.set(source.subarray(start, end), used);

@@ -14,6 +14,7 @@ import {
 } from "../../../wire/generated/skynetes/v1/columns_pb.ts";
 import { hasPresence } from "../../../wire/message-field.ts";
 import type { Batch } from "./batch.ts";
+import { cellOf } from "./cell-value.ts";
 import { Column } from "./column.ts";
 import type { Place } from "./layout.ts";
 import { type RowDecoder, setLong } from "./row-decoder.ts";
@@ -79,33 +80,13 @@ function* readRows(list: ColumnList, place: Extract<Place, { kind: "box" }>, bat
     for (let row = from; row < Math.min(list.rows, from + SLICE); row++) {
       const init: Record<string, unknown> = {};
       for (const { field: inner, column } of columns) {
-        const value = cellOf(inner, column, row);
+        const value = cellOf(column, inner, row);
         if (value !== undefined) init[inner.localName] = value;
       }
       rows.push(create(field.message, init));
     }
     batch.boxes[place.box]!.push({ row: 0, value: rows });
     yield;
-  }
-}
-
-function cellOf(field: DescField, column: Column, row: number): unknown {
-  if (column.has.length > 0 && column.has[row] === 0) return undefined;
-  switch (field.fieldKind === "scalar" ? field.scalar : ScalarType.INT32) {
-    case ScalarType.STRING:
-      return column.text(row).toString();
-    case ScalarType.BYTES:
-      return column.text(row);
-    case ScalarType.BOOL:
-      return column.values[row] === 1;
-    case ScalarType.INT64:
-    case ScalarType.UINT64:
-    case ScalarType.SINT64:
-    case ScalarType.FIXED64:
-    case ScalarType.SFIXED64:
-      return column.integer(row);
-    default:
-      return column.values[row];
   }
 }
 
@@ -154,56 +135,69 @@ function* readNumbers(
   rows: number,
   column: Column,
 ): Slices<void> {
-  const { values } = column;
-  const wrong = () => new Error(`${field.name}: ${bytes.length} bytes of numbers for ${rows} rows`);
   if (rows === 0 && bytes.length === 0) return;
   const width = bytes.length / rows;
+  const read = numberReader(codec, width);
+  if (read === undefined) throw new Error(`${field.name}: ${bytes.length} bytes of numbers for ${rows} rows`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let from = 0; from < rows; from += ROWS_PER_SLICE) {
+    if (from > 0) yield;
+    read(view, column, from, Math.min(rows, from + ROWS_PER_SLICE));
+  }
+}
+
+type ReadNumbers = (view: DataView, column: Column, from: number, to: number) => void;
+
+/** Undefined where a type does not have numbers of that width. */
+function numberReader(codec: ScalarType, width: number): ReadNumbers | undefined {
   switch (codec) {
     case ScalarType.BOOL:
-      if (width !== 1) throw wrong();
-      for (let row = 0; row < rows; row++) values[row] = bytes[row] === 0 ? 0 : 1;
-      return;
+      return width === 1 ? readBools : undefined;
     case ScalarType.DOUBLE:
-      if (width !== 8) throw wrong();
-      values.set(new Float64Array(aligned(bytes)));
-      return;
+      return width === 8 ? readDoubles : undefined;
     case ScalarType.FLOAT:
-      if (width !== 4) throw wrong();
-      values.set(new Float32Array(aligned(bytes)));
-      return;
+      return width === 4 ? readFloats : undefined;
     case ScalarType.INT64:
     case ScalarType.SINT64:
     case ScalarType.SFIXED64:
-      if (width === 4) values.set(new Int32Array(aligned(bytes)));
-      else if (width === 8) yield* readLongs(new Int32Array(aligned(bytes)), true, rows, column);
-      else throw wrong();
-      return;
+      return width === 4 ? readSigned : width === 8 ? readLongs(true) : undefined;
     case ScalarType.UINT64:
     case ScalarType.FIXED64:
-      if (width === 4) values.set(new Uint32Array(aligned(bytes)));
-      else if (width === 8) yield* readLongs(new Int32Array(aligned(bytes)), false, rows, column);
-      else throw wrong();
-      return;
+      return width === 4 ? readUnsigned : width === 8 ? readLongs(false) : undefined;
+    case ScalarType.UINT32:
+    case ScalarType.FIXED32:
+      return width === 4 ? readUnsigned : undefined;
     default:
-      if (width !== 4) throw wrong();
-      values.set(isUnsigned(codec) ? new Uint32Array(aligned(bytes)) : new Int32Array(aligned(bytes)));
+      return width === 4 ? readSigned : undefined;
   }
 }
 
-function isUnsigned(codec: ScalarType): boolean {
-  return codec === ScalarType.UINT32 || codec === ScalarType.FIXED32;
+function readBools(view: DataView, { values }: Column, from: number, to: number): void {
+  for (let row = from; row < to; row++) values[row] = view.getUint8(row) === 0 ? 0 : 1;
 }
 
-function* readLongs(words: Int32Array, isSigned: boolean, rows: number, column: Column): Slices<void> {
-  for (let row = 0; row < rows; row++) {
-    setLong(column, row, words[2 * row]!, words[2 * row + 1]!, isSigned);
-    if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
-  }
+function readDoubles(view: DataView, { values }: Column, from: number, to: number): void {
+  for (let row = from; row < to; row++) values[row] = view.getFloat64(8 * row, true);
 }
 
-/** Typed arrays begin at multiples of their width, fields of a message anywhere. */
-function aligned(bytes: Uint8Array): ArrayBuffer {
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+function readFloats(view: DataView, { values }: Column, from: number, to: number): void {
+  for (let row = from; row < to; row++) values[row] = view.getFloat32(4 * row, true);
+}
+
+function readSigned(view: DataView, { values }: Column, from: number, to: number): void {
+  for (let row = from; row < to; row++) values[row] = view.getInt32(4 * row, true);
+}
+
+function readUnsigned(view: DataView, { values }: Column, from: number, to: number): void {
+  for (let row = from; row < to; row++) values[row] = view.getUint32(4 * row, true);
+}
+
+function readLongs(isSigned: boolean): ReadNumbers {
+  return (view, column, from, to) => {
+    for (let row = from; row < to; row++) {
+      setLong(column, row, view.getInt32(8 * row, true), view.getInt32(8 * row + 4, true), isSigned);
+    }
+  };
 }
 
 function* readTexts(
@@ -214,33 +208,44 @@ function* readTexts(
   column: Column,
 ): Slices<void> {
   if (endBytes.length % 4 !== 0) throw new Error(`${field.name}: ${endBytes.length} bytes of ends`);
-  const ends = new Uint32Array(aligned(endBytes));
   if (isText && !isUtf8(texts)) throw new Error(`${field.name}: a string that is not UTF-8`);
+  const view = new DataView(endBytes.buffer, endBytes.byteOffset, endBytes.byteLength);
+  const count = endBytes.length / 4;
+  const isDirect = codeBytes.length === 0;
+  if (isDirect && count !== rows) throw new Error(`${field.name}: ${count} texts for ${rows} rows`);
+  column.readFrom(texts);
+  const starts = isDirect ? column.start : new Int32Array(count);
+  const ends = isDirect ? column.end : new Int32Array(count);
   let before = 0;
-  for (const end of ends) {
+  for (let at = 0; at < count; at++) {
+    const end = view.getUint32(4 * at, true);
     if (end < before || end > texts.length) throw new Error(`${field.name}: a text ends at ${end} of ${texts.length}`);
     // In the middle of a character both sides of the cut would be none.
-    if (isText && end < texts.length && (texts[end]! & 0xc0) === 0x80)
+    if (isText && end < texts.length && (texts[end]! & 0xc0) === 0x80) {
       throw new Error(`${field.name}: a string that is not UTF-8`);
+    }
+    starts[at] = before;
+    ends[at] = end;
     before = end;
+    if (at % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
   }
-  yield;
-  column.bytes = texts;
-  const { start, end } = column;
-  if (codeBytes.length === 0) {
-    if (ends.length !== rows) throw new Error(`${field.name}: ${ends.length} texts for ${rows} rows`);
-    end.set(ends);
-    start.set(ends.subarray(0, Math.max(0, rows - 1)), 1);
-    if (rows > 0) start[0] = 0;
-    return;
-  }
-  if (codeBytes.length !== 4 * rows)
-    throw new Error(`${field.name}: ${codeBytes.length} bytes of codes for ${rows} rows`);
-  const codes = new Uint32Array(aligned(codeBytes));
+  if (!isDirect) yield* readCodes(codeBytes, { starts, ends }, field, rows, column);
+}
+
+function* readCodes(
+  bytes: Uint8Array,
+  dictionary: { readonly starts: Int32Array; readonly ends: Int32Array },
+  field: DescField,
+  rows: number,
+  { start, end }: Column,
+): Slices<void> {
+  if (bytes.length !== 4 * rows) throw new Error(`${field.name}: ${bytes.length} bytes of codes for ${rows} rows`);
+  const { starts, ends } = dictionary;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let row = 0; row < rows; row++) {
-    const code = codes[row]!;
+    const code = view.getUint32(4 * row, true);
     if (code >= ends.length) throw new Error(`${field.name}: entry ${code} of ${ends.length}`);
-    start[row] = code === 0 ? 0 : ends[code - 1]!;
+    start[row] = starts[code]!;
     end[row] = ends[code]!;
     if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
   }

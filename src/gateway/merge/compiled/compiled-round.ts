@@ -47,7 +47,7 @@ export function compiledRound(
   }
   function* finishSlices(): Slices<AnswerPieces> {
     pending.assertNone();
-    return yield* writer.write(yield* OrderedTable.of(table));
+    return yield* writer.write(yield* OrderedTable.of(table, window));
   }
   return {
     acceptsColumns: true,

@@ -5,45 +5,31 @@
  * can still be given up. Where every shard has sent all it has in its first answer there is nothing to search.
  */
 import type { Message } from "@bufbuild/protobuf";
-import { SLICE, type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
+import { type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
 import type { Window } from "../../../accumulator/sorted.ts";
 import type { MethodPlan, TopRecipe } from "../../../merge-plan/method-plan.ts";
 import { requestedKeys, requestOrder, requestWindow, rowsForWindow } from "../../../merge-plan/request-window.ts";
 import type { TopBounds } from "../../../wire/generated/skynetes/v1/stamp_pb.ts";
 import { rewriteRequest } from "../../plan/rewrite-request.ts";
 import type { ShardRequest } from "../../plan/shard-request.ts";
-import { badPartial, blaming } from "../bad-partial.ts";
+import { blaming } from "../bad-partial.ts";
 import { memoryBudget } from "../held-bytes.ts";
 import type { AnswerPieces, MergeExecution, MergeLimits, Partial } from "../merge-execution.ts";
-import { type MessageAccumulator, messageAccumulator } from "../message-accumulator.ts";
 import { PendingRequests } from "../pending-requests.ts";
-import { compileRank, type Rank, type Shown } from "../rank.ts";
+import { compileRank, type Rank } from "../rank.ts";
 import { restOfShard } from "../shard-rest.ts";
-import { extremeRange, sumRange } from "../top-bounds.ts";
 import { KEYS_PER_REQUEST_MAX } from "../top-depth.ts";
 import { type Rest, type TopAsk, TopSearch } from "../top-k.ts";
 import { Batch } from "./batch.ts";
 import type { CompiledMerge } from "./compile-merge.ts";
 import { decodeInto } from "./decode-into.ts";
 import { GroupTable, type RowFilter } from "./group-table.ts";
+import { KeptParts, partNumber } from "./kept-parts.ts";
 import { OrderedTable } from "./ordered-table.ts";
-import { cellOf, type PartReader, partReader } from "./part-reader.ts";
 import { type RowRank, rankRows, rowRank } from "./row-rank.ts";
 
 const ROOT = Int32Array.of(0);
-/** A part is told by its partial and its row in it, in one number. */
-const ROWS_MAX = 2 ** 26;
-
 type Purpose = { readonly kind: "all" } | TopAsk<number>;
-
-/** What one partial of the search brought. */
-interface Kept {
-  readonly shard: number;
-  readonly groups: Batch;
-  /** By row: the number of its key. */
-  readonly ids: Int32Array;
-  readonly purpose: TopAsk<number>;
-}
 
 export class CompiledTop implements MergeExecution {
   readonly acceptsColumns = true;
@@ -54,10 +40,6 @@ export class CompiledTop implements MergeExecution {
   readonly #rank: Rank;
   readonly #orderField: string;
   readonly #shownOfRow: RowRank;
-  readonly #partOf: PartReader;
-  /** Merges parts only to see how good they are. */
-  readonly #scratch: MessageAccumulator;
-  readonly #holdBytes: (bytes: number) => void;
   /** What is folded from batches that are kept is held already. */
   #isHeldAlready = false;
 
@@ -67,13 +49,8 @@ export class CompiledTop implements MergeExecution {
   /** Which of the response's lists has the top groups. */
   readonly #list: number;
   readonly #search: TopSearch<number> | undefined;
-  /** Numbers for keys, while the search goes on. */
-  readonly #names: GroupTable;
-  readonly #kept: Kept[] = [];
-  #learned = 0;
+  readonly #parts: KeptParts;
   readonly #rest = new Map<number, Rest>();
-  /** By shard and number of the key: 1 where a part came. */
-  readonly #held = new Map<number, Uint8Array>();
   /** By shard: what round 1 brought, for the fields beside the groups. */
   readonly #beside = new Map<number, Batch>();
   /** Groups are merged as they come: all of them travel. */
@@ -99,7 +76,6 @@ export class CompiledTop implements MergeExecution {
         holdBytes: (bytes: number) => (isHeld() ? undefined : budget.holdBytes(bytes)),
       },
     };
-    const untold = { window, budget: { hold() {}, holdBytes() {} } };
     const list = compiled.layout.lists.find(({ field }) => field === top.field)!;
     this.#plan = plan;
     this.#compiled = compiled;
@@ -108,20 +84,17 @@ export class CompiledTop implements MergeExecution {
     this.#rank = compileRank(top.element, order);
     this.#orderField = order.field.name;
     this.#shownOfRow = rowRank(list.layout, order);
-    this.#partOf = partReader(top.element, list.layout, order);
-    this.#scratch = messageAccumulator(top.element, untold);
-    this.#holdBytes = context.budget.holdBytes;
+    this.#parts = new KeptParts(top, list.layout, order, this.#rank, context);
     this.#active = new Set(shards);
     this.#table = new GroupTable(compiled.layout, context);
     this.#table.addRow();
     this.#list = list.index;
-    this.#names = new GroupTable(list.layout, untold);
     const wanted = rowsForWindow(window);
     const isSearch = wanted !== undefined && plan.roles.keyFilter !== undefined && plan.roles.limit !== undefined;
     this.#isAll = !isSearch || requestedKeys(plan, request).length > 0;
     if (isSearch && !this.#isAll) {
       const keysPerRequestMax = limits.keysPerRequestMax ?? KEYS_PER_REQUEST_MAX;
-      const range = (parts: readonly number[], unseen: Parameters<typeof sumRange>[2]) => this.#range(parts, unseen);
+      const range = this.#parts.range.bind(this.#parts);
       this.#search = new TopSearch({ shards, wanted, rank: this.#rank, keysPerRequestMax, range });
     }
   }
@@ -167,10 +140,10 @@ export class CompiledTop implements MergeExecution {
     this.#pending.assertNone();
     const search = this.#search;
     if (search === undefined || this.#isAll || this.#isSettled) return [];
-    if (this.#learned === 0 && [...this.#active].every((shard) => this.#rest.get(shard) === "none")) {
+    if (!this.#parts.isLearned && [...this.#active].every((shard) => this.#rest.get(shard) === "none")) {
       return yield* this.#settle(() => true);
     }
-    yield* this.#learn(search);
+    yield* this.#parts.learn(search, (shard) => this.#rest.get(shard));
     const decision = yield* search.decide();
     if (decision.kind === "ask") return this.#ask(decision.asks);
     if (decision.kind === "all") return yield* this.#fallBackToAll(search);
@@ -193,55 +166,20 @@ export class CompiledTop implements MergeExecution {
       );
     }
     const order = yield* rankRows(this.#table.lists[this.#list]!, this.#rank, this.#shownOfRow, this.#window);
-    const ordered = yield* OrderedTable.of(this.#table, (list) => (list === this.#list ? order : undefined));
+    const ordered = yield* OrderedTable.of(this.#table, this.#window, (list) =>
+      list === this.#list ? order : undefined,
+    );
     return yield* this.#compiled.writer.write(ordered);
   }
 
   *#keep(shard: number, batch: Batch, purpose: TopAsk<number>, bounds: TopBounds | undefined): Slices<void> {
     const groups = batch.lists[this.#list]!;
     if (purpose.kind === "first" && !this.#beside.has(shard)) this.#beside.set(shard, batch);
-    const ids = yield* this.#names.rowsOf(groups, undefined);
-    const asked = purpose.kind === "keys" ? new Set(purpose.groups.map(({ identity }) => identity)) : undefined;
-    const sent = new Uint8Array(this.#names.rows);
-    const held = this.#heldBy(shard);
-    for (let row = 0; row < ids.length; row++) {
-      const id = ids[row]!;
-      if (sent[id] === 1) throw badPartial(shard, `group ${this.#nameOf(id)} is there twice`);
-      if (asked?.has(id) === false) throw badPartial(shard, `group ${this.#nameOf(id)} was not asked for`);
-      sent[id] = 1;
-      if (held[id] === 0) this.#holdBytes(groups.layout.rowBytes);
-      held[id] = 1;
-      if (row % (8 * SLICE) === 8 * SLICE - 1) yield;
-    }
-    if (purpose.kind === "first") {
-      const shown = (row: number) => this.#shownOf(groups, row);
-      const first = { shard, count: groups.rows, shown, bounds, limit: purpose.limit };
-      this.#rest.set(shard, yield* restOfShard(first, this.#rank, this.#orderField));
-    }
-    this.#kept.push({ shard, groups, ids, purpose });
-  }
-
-  #heldBy(shard: number): Uint8Array {
-    const known = this.#held.get(shard);
-    if (known !== undefined && known.length >= this.#names.rows) return known;
-    const larger = new Uint8Array(Math.max(64, 2 * this.#names.rows));
-    if (known !== undefined) larger.set(known);
-    this.#held.set(shard, larger);
-    return larger;
-  }
-
-  *#learn(search: TopSearch<number>): Slices<void> {
-    for (; this.#learned < this.#kept.length; this.#learned++) {
-      const { shard, groups, ids, purpose } = this.#kept[this.#learned]!;
-      for (let row = 0; row < ids.length; row++) {
-        if (this.#rank.isAbsent(this.#partOf(groups, row))) search.giveUpBounds();
-        // A part that was sent before takes the former one's place.
-        search.learn(shard, ids[row]!, undefined, this.#learned * ROWS_MAX + row);
-        if (row % SLICE === SLICE - 1) yield;
-      }
-      if (purpose.kind === "keys") search.learnKeys(shard, purpose.groups);
-      else search.learnRest(shard, this.#rest.get(shard));
-    }
+    yield* this.#parts.keep(shard, groups, purpose);
+    if (purpose.kind !== "first") return;
+    const shown = (row: number) => this.#parts.shown(groups, row);
+    const first = { shard, count: groups.rows, shown, bounds, limit: purpose.limit };
+    this.#rest.set(shard, yield* restOfShard(first, this.#rank, this.#orderField));
   }
 
   /** The answer is among these parts, which all are here. */
@@ -262,11 +200,11 @@ export class CompiledTop implements MergeExecution {
   /** Merges parts that are kept. */
   *#fold(isWanted: (part: number) => boolean): Slices<void> {
     this.#isHeldAlready = true;
-    for (const [index, { shard, groups }] of this.#kept.entries()) {
+    for (const [index, { shard, groups }] of this.#parts.batches.entries()) {
       if (!this.#active.has(shard)) continue;
       yield* blaming(
         shard,
-        this.#mergeGroups(groups, shard, (row) => isWanted(index * ROWS_MAX + row)),
+        this.#mergeGroups(groups, shard, (row) => isWanted(partNumber(index, row))),
       );
     }
     this.#isHeldAlready = false;
@@ -288,41 +226,7 @@ export class CompiledTop implements MergeExecution {
 
   #rewritten(ask: TopAsk<number>): Message {
     if (ask.kind === "first") return rewriteRequest(this.#plan, this.#request, { limit: ask.limit });
-    const keys = ask.groups.map(({ identity }) => this.#keyOf(identity as number)[0]);
+    const keys = ask.groups.map(({ identity }) => this.#parts.keyOf(identity as number));
     return rewriteRequest(this.#plan, this.#request, { limit: undefined, keys });
-  }
-
-  #keyOf(id: number): unknown[] {
-    return this.#names.layout.key.map((slot) => slot.field && cellOf(this.#names.columns[slot.index]!, slot.field, id));
-  }
-
-  #nameOf(id: number): string {
-    return this.#keyOf(id).map(String).join(", ");
-  }
-
-  #range(parts: readonly number[], unseen: Parameters<typeof sumRange>[2]) {
-    const read = parts.map((part) => {
-      return this.#partOf(this.#kept[Math.floor(part / ROWS_MAX)]!.groups, part % ROWS_MAX);
-    });
-    if (this.#rank.family === "extreme") return extremeRange(this.#rank, this.#valueOf(read), unseen);
-    let sum = 0n;
-    for (const part of read) {
-      const exact = this.#rank.exactOf(part);
-      if (exact === undefined) {
-        // NaN or an infinity: what other shards hold unseen is finite and changes nothing.
-        const value = this.#valueOf(read);
-        return { best: value, worst: value };
-      }
-      sum += exact;
-    }
-    return sumRange(this.#rank, sum, unseen);
-  }
-
-  #shownOf(groups: Batch, row: number): Shown {
-    return this.#valueOf([this.#partOf(groups, row)]);
-  }
-
-  #valueOf(parts: readonly Message[]): Shown {
-    return this.#rank.valueOf(parts.reduce((state, part) => this.#scratch.add(state, part, 0), this.#scratch.empty()));
   }
 }

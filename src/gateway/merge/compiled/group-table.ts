@@ -6,7 +6,7 @@ import type { Batch } from "./batch.ts";
 import { Column } from "./column.ts";
 import { copyValue, foldOf, startOf } from "./fold.ts";
 import { KeyIndex } from "./key-index.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout, Slot } from "./layout.ts";
 
 /** Rows in one go: some fifty nanoseconds each. */
 export const ROWS_PER_SLICE = 4096;
@@ -23,7 +23,11 @@ export class GroupTable {
   readonly lists: readonly GroupTable[];
   readonly #context: MergeContext;
   readonly #index: KeyIndex;
+  /** Slots that a new row is made with. */
+  readonly #copied: readonly Slot[];
   #capacity = 0;
+  /** By row of a sorted list: the shard that sent it. */
+  shards = new Int32Array(0);
   rows = 0;
 
   constructor(layout: Layout, context: MergeContext) {
@@ -34,6 +38,7 @@ export class GroupTable {
     this.lists = layout.lists.map((list) => new GroupTable(list.layout, context));
     this.#context = context;
     this.#index = new KeyIndex(layout.key, this.columns);
+    this.#copied = layout.order === undefined ? layout.key : layout.slots;
   }
 
   /** The row around each group. */
@@ -47,34 +52,54 @@ export class GroupTable {
     return this.rows++;
   }
 
+  /** Rows of a sorted list are all new. */
+  *#append(batch: Batch): Slices<Int32Array> {
+    const appended = new Int32Array(batch.rows);
+    for (let i = 0; i < batch.rows; i++) {
+      appended[i] = this.#newRow(batch, i);
+      if (i % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+    }
+    return appended;
+  }
+
   /** Rows of the groups of a batch, which are made where there are none. Negative for those that are left out. */
   *rowsOf(batch: Batch, parents: Int32Array | undefined, filter?: RowFilter): Slices<Int32Array> {
+    if (this.layout.order !== undefined) return yield* this.#append(batch);
     const found = new Int32Array(batch.rows);
+    const { columns } = batch;
     for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
       if (from > 0) yield;
       const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+      const around = new Int32Array(to - from);
+      if (parents !== undefined) for (let i = from; i < to; i++) around[i - from] = parents[batch.parent[i]!]!;
+      const hashes = new Int32Array(to - from);
+      this.#index.hash(columns, around, from, hashes);
       for (let i = from; i < to; i++) {
-        const parent = parents === undefined ? 0 : parents[batch.parent[i]!]!;
-        found[i] = parent < 0 || filter?.(i) === false ? -1 : this.#rowOf(batch, i, parent);
+        const parent = around[i - from]!;
+        const hash = hashes[i - from]!;
+        if (parent < 0 || (filter !== undefined && !filter(i))) found[i] = -1;
+        else {
+          const known = this.#index.find(hash, columns, i, parent);
+          found[i] = known >= 0 ? known : this.#newRow(batch, i);
+          if (known < 0) this.#index.insert(hash, parent);
+        }
       }
     }
     return found;
   }
 
-  #rowOf(batch: Batch, i: number, parent: number): number {
-    const known = this.#index.find(batch.columns, i, parent);
-    if (known >= 0) return known;
+  #newRow(batch: Batch, i: number): number {
     let bytes = this.layout.rowBytes;
     for (const column of batch.columns) if (column.type === "text") bytes += column.end[i]! - column.start[i]!;
     this.#context.budget.holdBytes(bytes);
     const row = this.addRow();
-    for (const { index } of this.layout.key) copyValue(this.columns[index]!, row, batch.columns[index]!, i);
-    this.#index.insert(known, parent);
+    for (const { index } of this.#copied) copyValue(this.columns[index]!, row, batch.columns[index]!, i);
     return row;
   }
 
   /** Merges all of a batch; row `i` of it belongs to row `rows[i]` here. Faults: `bad-partial`, `answer-too-large`. */
   *merge(batch: Batch, rows: Int32Array, shard: number, isListWanted?: (index: number) => boolean): Slices<void> {
+    if (this.layout.order !== undefined) for (const row of rows) this.shards[row] = shard;
     for (const slot of this.layout.slots) {
       const fold = foldOf(slot);
       if (fold === undefined) continue;
@@ -109,6 +134,11 @@ export class GroupTable {
   #grow(): void {
     const before = this.#capacity;
     this.#capacity = Math.max(16, 2 * before);
+    if (this.layout.order !== undefined) {
+      const shards = new Int32Array(this.#capacity);
+      shards.set(this.shards);
+      this.shards = shards;
+    }
     for (const { index, operator, type } of this.layout.slots) {
       const column = this.columns[index]!;
       column.grow(this.#capacity, { low: operator === "sum" && type === "real", shard: operator === "first" });

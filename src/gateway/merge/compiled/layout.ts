@@ -7,7 +7,7 @@
  */
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
-import type { FieldRecipe, MessageRecipe } from "../../../merge-plan/method-plan.ts";
+import type { FieldRecipe, MessageRecipe, SortColumn } from "../../../merge-plan/method-plan.ts";
 import { hasPresence } from "../../../wire/message-field.ts";
 import { valueTypeOf } from "../../../wire/value-type.ts";
 import type { ColumnType } from "./column.ts";
@@ -70,6 +70,8 @@ export interface Layout {
   readonly lists: readonly GroupList[];
   /** Slots that make the key of a group; none for the response. */
   readonly key: readonly Slot[];
+  /** Of a sorted list: rows are not merged with each other, and listed by these. */
+  readonly order: readonly { readonly slot: Slot; readonly descending: boolean }[] | undefined;
   /** About what one row takes. */
   readonly rowBytes: number;
 }
@@ -96,7 +98,8 @@ class LayoutBuilder {
     const key = this.#key.flatMap((field) => this.#keySlots.get(field)!);
     const slotBytes = this.#slots.reduce((sum, { isOptional }) => sum + (isOptional ? 9 : 8), 0);
     const rowBytes = 16 + slotBytes + 64 * this.#boxes.length;
-    return { scope, slots: this.#slots, boxes: this.#boxes, lists: this.#lists, key, rowBytes };
+    const lists = this.#lists;
+    return { scope, slots: this.#slots, boxes: this.#boxes, lists, key, order: undefined, rowBytes };
   }
 
   scope({ message, fields }: MessageRecipe, guard: number | undefined): Scope | undefined {
@@ -129,6 +132,11 @@ class LayoutBuilder {
     if (recipe.kind === "group") {
       const layout = compileLayout(recipe.element, recipe.key);
       if (layout === undefined) return undefined;
+      const index = this.#lists.push({ index: this.#lists.length, field, layout }) - 1;
+      return { kind: "group", field, list: index } satisfies Place;
+    }
+    if (recipe.kind === "sorted" && isFlatMessage(field.message!)) {
+      const layout = sortedLayout(field.message!, recipe.by);
       const index = this.#lists.push({ index: this.#lists.length, field, layout }) - 1;
       return { kind: "group", field, list: index } satisfies Place;
     }
@@ -168,6 +176,24 @@ class LayoutBuilder {
     });
     return { kind: "nested", field, presence: presence.index, scope: { message, places } };
   }
+}
+
+/** Rows of a sorted list: all of their fields are kept as they are. */
+function sortedLayout(message: DescMessage, by: readonly SortColumn[]): Layout {
+  const fields = [...message.fields].sort((a, b) => a.number - b.number);
+  const slots = fields.map((field, index): Slot => {
+    const isOptional = hasPresence(field);
+    return { index, type: columnType(field)!, operator: "key", field, isOptional, guard: undefined };
+  });
+  const places = fields.map((field, slot): Place => ({ kind: "slot", field, slot, codec: codecOf(field) }));
+  const order = by.map(({ field, descending }) => ({ slot: slots[fields.indexOf(field)]!, descending }));
+  return { scope: { message, places }, slots, boxes: [], lists: [], key: [], order, rowBytes: 16 + 9 * slots.length };
+}
+
+function isFlatMessage({ fields }: DescMessage): boolean {
+  return fields.every((field) => {
+    return field.oneof === undefined && columnType(field) !== undefined && isPlain(field);
+  });
 }
 
 /** Read by number alone: no delimited messages, no closed enums, no required fields, no text that need not be UTF-8. */

@@ -1,8 +1,9 @@
 import { type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
+import type { Window } from "../../../accumulator/sorted.ts";
 import type { ByteSink } from "../../../wire/byte-sink.ts";
 import { hasPresence } from "../../../wire/message-field.ts";
 import type { GroupTable } from "./group-table.ts";
-import { type ListOrder, orderedByKey } from "./row-order.ts";
+import { type ListOrder, orderedByKey, sortedRows } from "./row-order.ts";
 
 /** A table as it is written: its lists in order, its boxes finished. */
 export class OrderedTable {
@@ -16,12 +17,13 @@ export class OrderedTable {
     this.lists = lists;
   }
 
-  /** By key, except where an order is given for a list. */
-  static *of(table: GroupTable, given?: (list: number) => ListOrder | undefined): Slices<OrderedTable> {
+  /** Groups by key, except where an order is given for a list; sorted lists cut to the window. */
+  static *of(table: GroupTable, window: Window, given?: (list: number) => ListOrder | undefined): Slices<OrderedTable> {
     const lists: OrderedList[] = [];
     for (const [index, list] of table.lists.entries()) {
-      const order = given?.(index) ?? (yield* orderedByKey(list, table.rows));
-      lists.push({ ...order, inner: yield* OrderedTable.of(list) });
+      const sorted = list.layout.order === undefined ? orderedByKey(list, table.rows) : sortedRows(list, window);
+      const order = given?.(index) ?? (yield* sorted);
+      lists.push({ ...order, inner: yield* OrderedTable.of(list, window) });
     }
     return new OrderedTable(table, lists);
   }

@@ -3,11 +3,9 @@
  * it, made when it is looked at. The parts themselves stay in their columns.
  */
 import type { DescField, Message } from "@bufbuild/protobuf";
-import { ScalarType } from "@bufbuild/protobuf";
 import type { GroupOrder, MessageRecipe } from "../../../merge-plan/method-plan.ts";
-import { valueTypeOf } from "../../../wire/value-type.ts";
 import type { Batch } from "./batch.ts";
-import type { Column } from "./column.ts";
+import { cellOf } from "./cell-value.ts";
 import type { Layout } from "./layout.ts";
 
 export type PartReader = (groups: Batch, row: number) => Message;
@@ -41,35 +39,4 @@ function boxReader(box: number): (groups: Batch, row: number) => unknown {
     indexes.set(groups, known);
     return known.get(row);
   };
-}
-
-/** The value as a message holds it; undefined where there is none. */
-export function cellOf(column: Column, field: DescField, row: number): unknown {
-  if (column.has.length > 0 && column.has[row] === 0) return undefined;
-  const type = valueTypeOf(field);
-  switch (type.kind) {
-    case "text":
-      return column.text(row).toString();
-    case "bytes":
-      return Uint8Array.from(column.text(row));
-    case "bool":
-      return column.values[row] === 1;
-    case "integer":
-      return isLong(field) ? column.integer(row) : column.values[row];
-    default:
-      return column.values[row];
-  }
-}
-
-function isLong(field: DescField): boolean {
-  switch (field.fieldKind === "scalar" ? field.scalar : undefined) {
-    case ScalarType.INT64:
-    case ScalarType.UINT64:
-    case ScalarType.SINT64:
-    case ScalarType.FIXED64:
-    case ScalarType.SFIXED64:
-      return true;
-    default:
-      return false;
-  }
 }

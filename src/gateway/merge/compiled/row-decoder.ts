@@ -92,7 +92,11 @@ class Reading {
     const reader = this.#reader;
     for (let count = 0; reader.at < end && count < max; count++) {
       const recordStart = reader.at;
-      const tag = reader.tag();
+      const first = reader.bytes[recordStart]!;
+      // Most tags are one byte.
+      const isShort = first >= 8 && first < 0x80 && (first & 7) <= 5;
+      if (isShort) reader.at = recordStart + 1;
+      const tag = isShort ? first : reader.tag();
       const step = steps[tag >>> 3];
       if (step === undefined) reader.skipUnknown(tag, depth, end);
       else if (step.kind === "slot") this.#scalar(step, batch.columns[step.slot]!, row, end);

@@ -1,7 +1,8 @@
-/** Groups in order: by their keys, ascending, absent ones last. */
+/** Rows in order: groups by their keys, ascending, absent ones last; rows of sorted lists by their columns. */
 import type { Slices } from "../../../accumulator/sliced-sort.ts";
 import { slicedSort } from "../../../accumulator/sliced-sort.ts";
-import type { Order } from "../../../accumulator/value-order.ts";
+import { cut, type Window } from "../../../accumulator/sorted.ts";
+import { compareReals, type Order } from "../../../accumulator/value-order.ts";
 import type { Column } from "./column.ts";
 import { compareIntegerRows, compareTextRows } from "./fold.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -34,6 +35,43 @@ export interface ListOrder {
   readonly starts: Int32Array;
 }
 
+/** The rows of a sorted list that the window asks for; equal ones in the order of the shards, and of each shard's list. */
+export function* sortedRows(table: GroupTable, window: Window): Slices<ListOrder> {
+  const parts = table.layout.order!.map(({ slot, descending }) =>
+    sortedBy(table.columns[slot.index]!, slot, descending),
+  );
+  const { shards } = table;
+  const [first] = table.layout.order!;
+  const prefix = first === undefined ? new Float64Array(table.rows) : prefixesOf(table, first.slot);
+  const sign = first?.descending ? -1 : 1;
+  const order = (a: number, b: number) => {
+    const quick = sign * (prefix[a]! - prefix[b]!);
+    if (quick !== 0 && !Number.isNaN(quick)) return quick;
+    for (const compare of parts) {
+      const difference = compare(a, b);
+      if (difference !== 0) return difference;
+    }
+    return shards[a]! - shards[b]! || a - b;
+  };
+  const all: number[] = [];
+  for (let row = 0; row < table.rows; row++) all.push(row);
+  const rows = cut(yield* slicedSort(all, order), window);
+  return { rows, starts: Int32Array.of(0, rows.length) };
+}
+
+function sortedBy(column: Column, { type, isOptional }: Slot, descending: boolean): Order<number> {
+  const compare = type === "text" ? compareTextRows : type === "real" ? compareRealRows : compareIntegerRows;
+  const sign = descending ? -1 : 1;
+  return (a, b) => {
+    if (isOptional && (column.has[a] === 0 || column.has[b] === 0)) return column.has[b]! - column.has[a]!;
+    return sign * compare(column, a, column, b);
+  };
+}
+
+function compareRealRows(a: Column, i: number, b: Column, j: number): number {
+  return compareReals(a.values[i]!, b.values[j]!);
+}
+
 export function* orderedByKey(table: GroupTable, parents: number): Slices<ListOrder> {
   const byKey = keyOrder(table);
   const all: number[] = [];
@@ -47,19 +85,40 @@ export function* orderedByKey(table: GroupTable, parents: number): Slices<ListOr
   return { rows, starts };
 }
 
-/** Numbers that order most keys already: the first part's value, or its first six bytes. */
+/** Numbers that order most keys already: the first part's value, or six bytes behind what all texts begin with. */
 function prefixes(table: GroupTable): Float64Array {
   const [slot] = table.layout.key;
+  return slot === undefined ? new Float64Array(table.rows) : prefixesOf(table, slot);
+}
+
+function prefixesOf(table: GroupTable, slot: Slot): Float64Array {
   const prefix = new Float64Array(table.rows);
-  if (slot === undefined || slot.isOptional || slot.field === undefined) return prefix;
+  if (slot.isOptional || slot.field === undefined) return prefix;
   const column = table.columns[slot.index]!;
   if (slot.type !== "text") return column.big.size > 0 ? prefix : column.values;
+  const common = commonStart(column, table.rows);
+  const { start: starts, end: ends, bytes } = column;
   for (let row = 0; row < table.rows; row++) {
     let value = 0;
-    const start = column.start[row]!;
-    const end = column.end[row]!;
-    for (let at = start; at < start + 6; at++) value = value * 256 + (at < end ? column.bytes[at]! : 0);
+    const start = starts[row]! + common;
+    const end = ends[row]!;
+    for (let at = start; at < start + 6; at++) value = value * 256 + (at < end ? bytes[at]! : 0);
     prefix[row] = value;
   }
   return prefix;
+}
+
+/** How many bytes all texts have in common at their beginning. */
+function commonStart({ start, end, bytes }: Column, rows: number): number {
+  if (rows === 0) return 0;
+  const first = start[0]!;
+  let common = end[0]! - first;
+  for (let row = 1; row < rows && common > 0; row++) {
+    const own = start[row]!;
+    const length = Math.min(common, end[row]! - own);
+    let same = 0;
+    while (same < length && bytes[own + same] === bytes[first + same]) same += 1;
+    common = same;
+  }
+  return common;
 }

@@ -21,9 +21,13 @@ const ROWS_MIN = 256;
 type ColumnsInit = MessageInitShape<typeof ColumnValuesSchema>;
 
 /** A `ColumnarPartial`; undefined where no list of the reply is long enough to be worth it, or flat enough to be one. */
-export function* encodeColumns({ method, merge }: MethodPlan, reply: Fields): Slices<Uint8Array | undefined> {
+export function* encodeColumns(
+  { method, merge }: MethodPlan,
+  reply: Fields,
+  rowsMin = ROWS_MIN,
+): Slices<Uint8Array | undefined> {
   if (merge.kind !== "message") return undefined;
-  const lists = columnarLists(merge.recipe).filter(({ field }) => lengthOf(reply[field.localName]) >= ROWS_MIN);
+  const lists = columnarLists(merge.recipe).filter(({ field }) => lengthOf(reply[field.localName]) >= rowsMin);
   if (lists.length === 0) return undefined;
   const { $typeName: _, ...rest } = reply;
   const bare = { ...rest, ...Object.fromEntries(lists.map(({ field }) => [field.localName, []])) };

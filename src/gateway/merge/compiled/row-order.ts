@@ -1,6 +1,6 @@
 /** Rows in order: groups by their keys, ascending, absent ones last; rows of sorted lists by their columns. */
 import type { Slices } from "../../../accumulator/sliced-sort.ts";
-import { slicedSort } from "../../../accumulator/sliced-sort.ts";
+import { SLICE, slicedSort } from "../../../accumulator/sliced-sort.ts";
 import { cut, type Window } from "../../../accumulator/sorted.ts";
 import { compareReals, type Order } from "../../../accumulator/value-order.ts";
 import type { Column } from "./column.ts";
@@ -42,7 +42,7 @@ export function* sortedRows(table: GroupTable, window: Window): Slices<ListOrder
   );
   const { shards } = table;
   const [first] = table.layout.order!;
-  const prefix = first === undefined ? new Float64Array(table.rows) : prefixesOf(table, first.slot);
+  const prefix = first === undefined ? new Float64Array(table.rows) : yield* prefixesOf(table, first.slot);
   const sign = first?.descending ? -1 : 1;
   const order = (a: number, b: number) => {
     const quick = sign * (prefix[a]! - prefix[b]!);
@@ -53,9 +53,7 @@ export function* sortedRows(table: GroupTable, window: Window): Slices<ListOrder
     }
     return shards[a]! - shards[b]! || a - b;
   };
-  const all: number[] = [];
-  for (let row = 0; row < table.rows; row++) all.push(row);
-  const rows = cut(yield* slicedSort(all, order), window);
+  const rows = cut(yield* slicedSort(yield* allRows(table), order), window);
   return { rows, starts: Int32Array.of(0, rows.length) };
 }
 
@@ -74,29 +72,38 @@ function compareRealRows(a: Column, i: number, b: Column, j: number): number {
 
 export function* orderedByKey(table: GroupTable, parents: number): Slices<ListOrder> {
   const byKey = keyOrder(table);
-  const all: number[] = [];
-  for (let row = 0; row < table.rows; row++) all.push(row);
   const around = table.parents;
-  const prefix = prefixes(table);
-  const rows = yield* slicedSort(all, (a, b) => around[a]! - around[b]! || prefix[a]! - prefix[b]! || byKey(a, b));
+  const [first] = table.layout.key;
+  const prefix = first === undefined ? new Float64Array(table.rows) : yield* prefixesOf(table, first);
+  const rows = yield* slicedSort(
+    yield* allRows(table),
+    (a, b) => around[a]! - around[b]! || prefix[a]! - prefix[b]! || byKey(a, b),
+  );
   const starts = new Int32Array(parents + 1);
   for (let row = 0; row < table.rows; row++) starts[around[row]! + 1]! += 1;
   for (let parent = 0; parent < parents; parent++) starts[parent + 1]! += starts[parent]!;
   return { rows, starts };
 }
 
-/** Numbers that order most keys already: the first part's value, or six bytes behind what all texts begin with. */
-function prefixes(table: GroupTable): Float64Array {
-  const [slot] = table.layout.key;
-  return slot === undefined ? new Float64Array(table.rows) : prefixesOf(table, slot);
+/** Rows looked at between two pauses. */
+const ROWS_PER_SLICE = 16 * SLICE;
+
+function* allRows(table: GroupTable): Slices<number[]> {
+  const all: number[] = [];
+  for (let row = 0; row < table.rows; row++) {
+    all.push(row);
+    if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+  }
+  return all;
 }
 
-function prefixesOf(table: GroupTable, slot: Slot): Float64Array {
+/** Numbers that order most rows already: the value, or six bytes behind what all texts begin with. */
+function* prefixesOf(table: GroupTable, slot: Slot): Slices<Float64Array> {
   const prefix = new Float64Array(table.rows);
   if (slot.isOptional || slot.field === undefined) return prefix;
   const column = table.columns[slot.index]!;
   if (slot.type !== "text") return column.big.size > 0 ? prefix : column.values;
-  const common = commonStart(column, table.rows);
+  const common = yield* commonStart(column, table.rows);
   const { start: starts, end: ends, bytes } = column;
   for (let row = 0; row < table.rows; row++) {
     let value = 0;
@@ -104,12 +111,13 @@ function prefixesOf(table: GroupTable, slot: Slot): Float64Array {
     const end = ends[row]!;
     for (let at = start; at < start + 6; at++) value = value * 256 + (at < end ? bytes[at]! : 0);
     prefix[row] = value;
+    if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
   }
   return prefix;
 }
 
 /** How many bytes all texts have in common at their beginning. */
-function commonStart({ start, end, bytes }: Column, rows: number): number {
+function* commonStart({ start, end, bytes }: Column, rows: number): Slices<number> {
   if (rows === 0) return 0;
   const first = start[0]!;
   let common = end[0]! - first;
@@ -119,6 +127,7 @@ function commonStart({ start, end, bytes }: Column, rows: number): number {
     let same = 0;
     while (same < length && bytes[own + same] === bytes[first + same]) same += 1;
     common = same;
+    if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
   }
   return common;
 }

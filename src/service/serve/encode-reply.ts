@@ -1,8 +1,10 @@
 import { create, type DescField, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { nextTurn } from "../../process/turn.ts";
+import type { MethodPlan } from "../../merge-plan/method-plan.ts";
+import type { Clock } from "../../process/clock.ts";
+import { inSlices, nextTurn } from "../../process/turn.ts";
 import { PartialFormat } from "../../wire/generated/skynetes/v1/shard_pb.ts";
-import type { CallContext } from "../define-service.ts";
+import { encodeColumns } from "./encode-columns.ts";
 import type { Fields } from "./part-field.ts";
 
 /** Elements encoded in one turn of the event loop: about a microsecond each. */
@@ -13,20 +15,25 @@ export interface EncodedPartial {
   readonly format: PartialFormat;
 }
 
-/**
- * A reply as bytes, in a format that the caller accepts: the response message, which every caller does. Long lists of messages are made and encoded a slice at a time and appended to the rest, which the
- * wire format allows: fields may come in any order, and a list is its elements one after another.
- */
+/** A reply as bytes, in a format that the caller accepts: the response message, which every caller does, or columns. */
 export async function encodeReply(
-  desc: DescMessage,
+  plan: MethodPlan,
   reply: Fields,
-  call: Pick<CallContext, "signal">,
-  _accept: PartialFormat,
+  { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
+  accept: PartialFormat,
 ): Promise<EncodedPartial> {
-  return { bytes: await encodeMessage(desc, reply, call), format: PartialFormat.UNSPECIFIED };
+  if (accept === PartialFormat.COLUMNS) {
+    const bytes = await inSlices(encodeColumns(plan, reply), clock, signal);
+    if (bytes !== undefined) return { bytes, format: PartialFormat.COLUMNS };
+  }
+  return { bytes: await encodeMessage(plan.method.output, reply, signal), format: PartialFormat.UNSPECIFIED };
 }
 
-async function encodeMessage(desc: DescMessage, reply: Fields, call: Pick<CallContext, "signal">): Promise<Uint8Array> {
+/**
+ * Long lists of messages are made and encoded a slice at a time and appended to the rest, which the wire format allows:
+ * fields may come in any order, and a list is its elements one after another.
+ */
+async function encodeMessage(desc: DescMessage, reply: Fields, signal: AbortSignal): Promise<Uint8Array> {
   const lists = desc.fields.filter((field) => isLongList(field, reply));
   if (lists.length === 0) return toBinary(desc, create(desc, reply as MessageInitShape<DescMessage>));
   const { $typeName: _, ...rest } = reply;
@@ -35,7 +42,7 @@ async function encodeMessage(desc: DescMessage, reply: Fields, call: Pick<CallCo
   for (const field of lists) {
     const elements = reply[field.localName] as readonly Fields[];
     for (let from = 0; from < elements.length; from += ELEMENTS_PER_SLICE) {
-      await nextTurn(call.signal);
+      await nextTurn(signal);
       pieces.push(encodeElements(field, elements.slice(from, from + ELEMENTS_PER_SLICE)));
     }
   }

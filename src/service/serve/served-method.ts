@@ -61,7 +61,7 @@ function unaryMethod<State>(name: string, plan: MethodPlan, handler: Handler<Sta
         chosen = ranked.fields;
         bounds = ranked.bounds;
       }
-      const partial = await encodeReply(plan.method.output, chosen, context, out.accept);
+      const partial = await encodeReply(plan, chosen, { signal: context.signal, clock: out.clock }, out.accept);
       out.send(partial.bytes, partial.format);
       return bounds;
     },

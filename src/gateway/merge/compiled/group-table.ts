@@ -48,7 +48,7 @@ export class GroupTable {
 
   /** The one row of a response. */
   addRow(): number {
-    if (this.rows === this.#capacity) this.#grow();
+    if (this.rows === this.#capacity) this.#grow(2 * this.#capacity);
     return this.rows++;
   }
 
@@ -65,6 +65,11 @@ export class GroupTable {
   /** Rows of the groups of a batch, which are made where there are none. Negative for those that are left out. */
   *rowsOf(batch: Batch, parents: Int32Array | undefined, filter?: RowFilter): Slices<Int32Array> {
     if (this.layout.order !== undefined) return yield* this.#append(batch);
+    if (this.rows === 0) {
+      // Other shards mostly have the same groups: there is little to grow later.
+      this.#index.reserve(batch.rows);
+      this.#grow(batch.rows);
+    }
     const found = new Int32Array(batch.rows);
     const { columns } = batch;
     for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
@@ -131,9 +136,9 @@ export class GroupTable {
     }
   }
 
-  #grow(): void {
+  #grow(rows: number): void {
     const before = this.#capacity;
-    this.#capacity = Math.max(16, 2 * before);
+    this.#capacity = Math.max(16, before, rows);
     if (this.layout.order !== undefined) {
       const shards = new Int32Array(this.#capacity);
       shards.set(this.shards);

@@ -58,6 +58,15 @@ export class KeyIndex {
     return row;
   }
 
+  /** Makes room for so many rows at once, while there are none. */
+  reserve(rows: number): void {
+    let size = this.#hashes.length;
+    while (size < rows) size *= 2;
+    this.#hashes = new Int32Array(size);
+    this.#parents = new Int32Array(size);
+    this.#places = new Int32Array(4 * size);
+  }
+
   get parents(): Int32Array {
     return this.#parents;
   }

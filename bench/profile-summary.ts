@@ -14,7 +14,8 @@ interface Profile {
 }
 
 const FUNCTIONS = 40;
-const IDLE = "(idle)";
+/** Not the program's own: waiting, and the profiler's own start. */
+const ASIDE = new Set(["(idle)", "node:inspector"]);
 
 const [file, answersText] = process.argv.slice(2);
 if (file === undefined) {
@@ -31,10 +32,10 @@ for (const [i, id] of profile.samples.entries()) {
   const area = areaOf(functionName, url);
   areas.set(area, (areas.get(area) ?? 0) + us);
   const at = url === "" ? functionName : `${functionName || "(anonymous)"}  ${area}:${lineNumber + 1}`;
-  functions.set(at, (functions.get(at) ?? 0) + us);
+  if (!ASIDE.has(area)) functions.set(at, (functions.get(at) ?? 0) + us);
 }
 const totalUs = [...areas.values()].reduce((sum, us) => sum + us, 0);
-const busyUs = totalUs - (areas.get(IDLE) ?? 0);
+const busyUs = [...areas].reduce((sum, [area, us]) => (ASIDE.has(area) ? sum : sum + us), 0);
 const answers = answersText === undefined ? undefined : Number(answersText);
 console.log(`${(totalUs / 1e6).toFixed(2)} s, busy ${(busyUs / 1e6).toFixed(2)} s`);
 print("by area", areas, Number.POSITIVE_INFINITY);
@@ -47,13 +48,13 @@ function areaOf(functionName: string, url: string): string {
   const ours = /\/(src\/.*)$/.exec(url)?.[1];
   if (ours !== undefined) return ours;
   if (url !== "") return url;
-  return functionName.startsWith("(") ? functionName : "(native)";
+  return functionName.startsWith("(") && functionName !== "(anonymous)" ? functionName : "(native)";
 }
 
 function print(title: string, times: ReadonlyMap<string, number>, count: number): void {
   const per = answers === undefined ? busyUs / 100 : answers;
   console.log(`\n${title}, ${answers === undefined ? "% of busy" : "µs for each answer"}`);
-  const sorted = [...times].filter(([name]) => name !== IDLE).sort(([, a], [, b]) => b - a);
+  const sorted = [...times].filter(([name]) => !ASIDE.has(name)).sort(([, a], [, b]) => b - a);
   for (const [name, us] of sorted.slice(0, count)) {
     if (us / busyUs < 0.002) break;
     console.log(`${(us / per).toFixed(1).padStart(9)}  ${name}`);

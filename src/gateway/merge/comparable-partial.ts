@@ -17,7 +17,7 @@ export interface SentPartial {
   readonly format?: number;
 }
 
-const EVERYTHING = { window: { offset: 0, limit: undefined }, budget: { hold: () => {} } };
+const EVERYTHING = { window: { offset: 0, limit: undefined }, budget: { hold() {}, holdBytes() {} } };
 
 /**
  * A partial as the merge sees it: what merging it alone gives, with all its groups. Two partials that no merge can tell

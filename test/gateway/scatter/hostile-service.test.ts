@@ -383,6 +383,15 @@ describe("packing", () => {
   });
 });
 
+test("closing ends the streams that are on their way out too", async () => {
+  script = healthy;
+  await ask();
+  transport.keep(new Set(["127.0.0.1:1"]));
+  expect(transport.counts.open).toBe(1);
+  transport.close();
+  expect(transport.counts.open).toBe(0);
+});
+
 describe("draining", () => {
   test("the replacement is opened, what is under way is answered, and the old stream ends", async () => {
     script = healthy;

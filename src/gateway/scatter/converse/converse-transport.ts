@@ -36,6 +36,8 @@ export class ConverseTransport implements ShardTransport {
   readonly #parts: ConverseParts;
   /** By address: few pods have the same one, unless a mesh routes by header, and then few are asked. */
   readonly #pods = new Map<string, ConversePod[]>();
+  /** No longer wanted, with calls under way perhaps. */
+  readonly #leaving = new Set<ConversePod>();
   readonly #channels: Readonly<Record<SlotParts["kind"], ShardChannels>>;
   readonly #followers = new SignalFollowers();
   readonly #turnEnd = new TurnEnd();
@@ -88,13 +90,20 @@ export class ConverseTransport implements ShardTransport {
       const kept = addresses.has(address) ? pods.filter((pod) => !pod.isEmpty) : [];
       if (kept.length > 0) this.#pods.set(address, kept);
       else this.#pods.delete(address);
-      for (const pod of pods) if (!kept.includes(pod)) pod.retire();
+      for (const pod of pods) {
+        if (kept.includes(pod)) continue;
+        this.#leaving.add(pod);
+        pod.retire();
+      }
     }
+    for (const pod of this.#leaving) if (pod.isEmpty) this.#leaving.delete(pod);
   }
 
   close(): void {
-    for (const pod of [...this.#pods.values()].flat()) pod.lose("closed", "the gateway closes");
+    const pods = [...this.#pods.values()].flat();
+    for (const pod of [...pods, ...this.#leaving]) pod.lose("closed", "the gateway closes");
     this.#pods.clear();
+    this.#leaving.clear();
     for (const channels of Object.values(this.#channels)) channels.close();
     this.#parts.unary.close();
   }

@@ -1,28 +1,37 @@
 import assert from "node:assert";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import { inSlices } from "../process/turn.ts";
+import type { Clock } from "../process/clock.ts";
+import { inSlices, nextTurn } from "../process/turn.ts";
+import { canonicalBytes } from "../wire/canonical-message.ts";
 import { type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import type { QueryPartials } from "./cache/query-partials.ts";
 import type { MergeExecution } from "./merge/merge-execution.ts";
 import type { ShardRequest } from "./plan/shard-request.ts";
-import type { OpenQuery } from "./query/open-query.ts";
+import type { Gathering } from "./query/gathering.ts";
 import { askShard } from "./scatter/ask-shard.ts";
 import type { ShardAsker } from "./scatter/shard-asker.ts";
 import type { ShardQuestion } from "./scatter/shard-question.ts";
+import type { ShardReply } from "./scatter/shard-transport.ts";
+
+/** Kept partials are merged for so long before the event loop has its turn: nothing else paces them. */
+const TURN_MS = 1;
 
 export interface RoundParts {
   readonly asker: ShardAsker;
   readonly groupBytesMax: number;
+  /** Partials that are kept from before, and where to keep those that come. */
+  readonly partials?: QueryPartials | undefined;
 }
 
 /**
- * All requests of a round at once. The first fault that the answer cannot do without rejects, which ends the query, which
- * stops the others.
+ * All requests of a round at once, but for those whose partials are kept from before. The first fault that the answer
+ * cannot do without rejects, which ends the query, which stops the others.
  */
 export async function askRound(
   parts: RoundParts,
-  open: OpenQuery,
+  open: Gathering,
   merge: MergeExecution,
   requests: readonly ShardRequest[],
   gathered: { bytes: number },
@@ -30,10 +39,10 @@ export async function askRound(
   const settled = new Set<number>();
   const answered = new Set<ShardRequest>();
 
-  const ask = async (request: ShardRequest) => {
+  const ask = async (request: ShardRequest, question: ShardQuestion, kept?: ShardReply) => {
     const { shard } = request;
     try {
-      const reply = await askShard(parts.asker, shardQuestion(open, request), open.signal);
+      const reply = kept ?? (await askShard(parts.asker, question, open.signal));
       open.throwIfStopped();
       if (open.missing.has(shard)) return;
       gathered.bytes += reply.message.length;
@@ -49,19 +58,56 @@ export async function askRound(
       await inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
       // What is kept of it the merge has counted.
       open.release(reply.message.length);
+      if (kept === undefined) parts.partials?.keep(question, reply);
       settled.add(shard);
-      open.entry.answered = Math.max(open.entry.answered, settled.size);
+      open.shardsAnswered(settled.size);
     } catch (error) {
+      if (kept !== undefined) parts.partials?.drop(shard);
       const fault = faultFromUnknown(error, `ask shard ${shard}`);
       if (open.missing.has(shard)) return;
       open.giveUpShard(shard, fault);
       merge.exclude(shard);
     }
   };
-  await Promise.all(requests.map(ask));
+
+  const kept: (() => Promise<void>)[] = [];
+  const asked: (() => Promise<void>)[] = [];
+  const encode = requestEncoder(open);
+  for (const request of requests) {
+    const question = shardQuestion(open, request, encode);
+    const reply = parts.partials?.find(question);
+    (reply === undefined ? asked : kept).push(() => ask(request, question, reply));
+  }
+  // Shards first: they work while what is kept is merged.
+  await Promise.all([...asked.map((work) => work()), oneByOne(kept, parts.asker.clock, open.signal)]);
 }
 
-export function shardQuestion(open: OpenQuery, { shard, request }: ShardRequest): ShardQuestion {
+async function oneByOne(works: readonly (() => Promise<void>)[], clock: Clock, signal: AbortSignal): Promise<void> {
+  let until = clock.monotonic() + TURN_MS;
+  for (const work of works) {
+    await work();
+    if (clock.monotonic() < until) continue;
+    await nextTurn(signal);
+    until = clock.monotonic() + TURN_MS;
+  }
+}
+
+/** The requests of a round, each written once: shards are sent the same few. */
+export function requestEncoder({ query }: Gathering): (request: Message) => Uint8Array {
+  const { input } = query.resolved.plan.method;
+  const written = new Map<Message, Uint8Array>();
+  return (request) => {
+    const bytes = written.get(request) ?? canonicalBytes(input, request);
+    written.set(request, bytes);
+    return bytes;
+  };
+}
+
+export function shardQuestion(
+  open: Gathering,
+  { shard, request }: ShardRequest,
+  encode: (request: Message) => Uint8Array,
+): ShardQuestion {
   const { state, snapshot, version, plan } = open.query.resolved;
   return {
     expected: {
@@ -73,7 +119,7 @@ export function shardQuestion(open: OpenQuery, { shard, request }: ShardRequest)
     replicas: state.endpoints.get(version.name)?.get(shard) ?? [],
     converse: version.converse,
     path: `/${version.service}/${plan.method.name}`,
-    request: toBinary(plan.method.input, request),
+    request: encode(request),
     deadline: open.shardDeadline,
     traceparent: open.query.intent.traceparent,
     plan,

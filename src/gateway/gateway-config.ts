@@ -18,6 +18,8 @@ export interface GatewayConfig {
   readonly limits?: Partial<GatewayLimits>;
   /** `unary`: no packed streams, whatever services speak. */
   readonly transport?: "stream" | "unary";
+  /** Queries that ask the same at the same time are answered together; so it is unless told. */
+  readonly joins?: boolean;
   readonly clock: Clock;
   readonly randomness: Randomness;
   /** Absent: nothing is traced or counted, and /metrics says so. */
@@ -49,6 +51,8 @@ export interface GatewayLimits {
   readonly groupBytesMax: number;
   /** What all queries hold together: partials, groups, answers on their way out. More are refused with retry advice. */
   readonly memoryBytesMax: number;
+  /** What the caches of answers and partials take, keys and overhead included; 0 keeps nothing. */
+  readonly cacheBytesMax: number;
   /** A reader that takes nothing for so long is given up. */
   readonly stalledReaderMs: number;
   /** Shard calls beyond the needed ones, hedges and audits together, for each needed one; 0: none. */
@@ -72,6 +76,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   partialBytesMax: 64 * 1024 * 1024,
   groupBytesMax: 256 * 1024 * 1024,
   memoryBytesMax: 1024 * 1024 * 1024,
+  cacheBytesMax: 128 * 1024 * 1024,
   stalledReaderMs: 30_000,
   hedgeShare: 0.05,
   auditShare: 0.001,

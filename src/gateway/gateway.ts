@@ -5,17 +5,20 @@
  * check exists in one mode only. `prepare` does all that needs no shard and is quick; `answer` and `stream` ask.
  */
 import assert from "node:assert";
-import { type Message, toBinary } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import type { MethodPlan } from "../merge-plan/method-plan.ts";
 import { planDigest } from "../merge-plan/plan-digest.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { inSlices } from "../process/turn.ts";
-import { step } from "../telemetry/step-channel.ts";
+import { type StepEvent, step } from "../telemetry/step-channel.ts";
+import { canonicalBytes } from "../wire/canonical-message.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { askRound } from "./ask-round.ts";
+import type { FinishedAnswer } from "./cache/answer-cache.ts";
+import type { QueryPartials } from "./cache/query-partials.ts";
+import { HIT, SharedAnswers } from "./cache/shared-answers.ts";
 import type { GatewayLimits } from "./gateway-config.ts";
 import { comparablePartial } from "./merge/comparable-partial.ts";
 import type { AnswerPieces } from "./merge/merge-execution.ts";
@@ -23,9 +26,12 @@ import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
 import { startMerge } from "./merge/start-merge.ts";
 import { shardPruning } from "./plan/shard-pruning.ts";
 import { checkRequest } from "./plan/shard-request.ts";
+import { type Answer, KeptAnswer, madeAnswer } from "./query/answer.ts";
+import type { Gathering } from "./query/gathering.ts";
 import { MemoryPool } from "./query/memory-pool.ts";
 import { OpenQuery } from "./query/open-query.ts";
-import type { PreparedQuery } from "./query/prepared-query.ts";
+import type { PreparedQuery, UnderstoodQuery } from "./query/prepared-query.ts";
+import { addCacheFacts, queryFacts } from "./query/query-facts.ts";
 import { QueryRegister } from "./query/query-register.ts";
 import type { QueryIntent } from "./receive/query-intent.ts";
 import { decodeRequest } from "./receive/request-message.ts";
@@ -37,18 +43,6 @@ import { scatterPolicy } from "./scatter/scatter-policy.ts";
 import { type ShardAsker, shardAsker } from "./scatter/shard-asker.ts";
 import type { ShardTransport } from "./scatter/shard-transport.ts";
 import type { RoutingState } from "./table/routing-state.ts";
-
-/** Counts as a query under way, and against the gateway's memory, until it is closed: when it has been sent. */
-export interface Answer {
-  readonly pieces: AnswerPieces;
-  readonly completeness: Completeness;
-  /** Aborts on cancel, when the client goes away and when the gateway closes. */
-  readonly signal: AbortSignal;
-  /** Counts what the reply holds until it is closed. Fault `overloaded`. */
-  hold(bytes: number): void;
-  /** To be called in any case. */
-  close(): void;
-}
 
 export interface AnswerStream {
   /** In global order. Faults end it. */
@@ -66,6 +60,8 @@ export interface GatewayParts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly limits: GatewayLimits;
+  /** Queries that ask the same at the same time are answered together. */
+  readonly joins: boolean;
   /** The table in use. Fault `not-ready` before the first. */
   readonly currentState: () => RoutingState;
   /** Told of replicas that differ. */
@@ -74,11 +70,12 @@ export interface GatewayParts {
 
 export class Gateway {
   readonly register: QueryRegister;
+  /** Answers and partials that are kept, and queries that are answered together. */
+  readonly shared: SharedAnswers;
   readonly limits: GatewayLimits;
   readonly #parts: GatewayParts;
   readonly #asker: ShardAsker;
   readonly #pool: MemoryPool;
-  readonly #digests = new WeakMap<MethodPlan, string>();
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
@@ -86,6 +83,14 @@ export class Gateway {
     this.register = new QueryRegister(parts.clock, parts.limits.queriesMax, parts.limits.retryAfterMs);
     this.#pool = new MemoryPool(parts.limits.memoryBytesMax, parts.limits.retryAfterMs);
     this.#asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
+    const { clock, limits, joins } = parts;
+    const { cacheBytesMax, partialFloor } = limits;
+    this.shared = new SharedAnswers({ cacheBytesMax, joins, pool: this.#pool, clock, partialFloor });
+  }
+
+  /** Bytes that queries under way hold, as they are counted. */
+  get memoryHeld(): number {
+    return this.#pool.held;
   }
 
   /** The table that a request pins for its life. Faults: `not-ready`, `table-behind`. */
@@ -116,62 +121,41 @@ export class Gateway {
     const timeoutMs = Math.min(intent.timeoutMs ?? limits.deadlineDefaultMs, limits.deadlineMaxMs);
     if (timeoutMs <= 0) throw new Fault("deadline-exceeded", "prepare query: the deadline has passed");
 
-    const resolved = resolveQuery(state, intent.target);
-    const { plan, version, snapshot } = resolved;
-    const request = decodeRequest(plan.method.input, intent.body, version.registry);
-    checkRequest(plan, request);
-    const excluded = shardPruning(plan, request, [...snapshot.shardSeals.values()]);
-    const pruned = new Map(excluded.map(({ shard, reason }) => [shard, reason]));
-    const tag = !plan.deterministic
-      ? undefined
-      : entityTag({
-          snapshot: snapshot.id,
-          rows: snapshot.rows,
-          stateDigests: state.shards.map((shard) => snapshot.shardSeals.get(shard)?.stateDigest ?? ""),
-          version: version.name,
-          planDigest: this.#digestOf(plan),
-          method: `${version.service}/${plan.method.name}`,
-          request: toBinary(plan.method.input, request),
-          format: "application/json",
-        });
+    const understood = this.shared.understand(intent, state, () => understand(intent, state));
     return {
+      ...understood,
       id: intent.queryId ?? randomness.id(),
       intent,
-      resolved,
-      request,
       deadline: startedAt + timeoutMs,
-      asked: state.shards.filter((shard) => !pruned.has(shard)),
-      pruned,
-      tag,
       timings: new Map([["resolve", clock.monotonic() - startedAt]]),
     };
   }
 
-  /** Plans live as long as their version, and a digest is a good part of what a small query costs. */
-  #digestOf(plan: MethodPlan): string {
-    const known = this.#digests.get(plan);
-    if (known !== undefined) return known;
-    const digest = planDigest(plan);
-    this.#digests.set(plan, digest);
-    return digest;
-  }
-
   /** A unary method. Faults: any of the catalogue's for queries. */
   async answer(query: PreparedQuery): Promise<Answer> {
-    return this.#asStep(query, async (open) => {
-      const pieces = await this.#scatterAndMerge(query, open);
+    const kept = this.shared.find(query);
+    if (kept !== undefined) return this.#keptAnswer(query, kept);
+    return this.#asStep(query, async (open, _end, event) => {
+      const gather = (gathering: Gathering, partials?: QueryPartials) => this.#scatterAndMerge(gathering, partials);
+      const shared = await this.shared.gather(query, open, gather);
       open.answered();
-      return {
-        pieces,
-        completeness: open.completeness(),
-        signal: open.signal,
-        hold: (bytes) => open.hold(bytes),
-        close: () => open.end(),
-      };
+      addCacheFacts(event, shared.outcome);
+      return madeAnswer(open, shared);
     });
   }
 
-  async #scatterAndMerge(query: PreparedQuery, open: OpenQuery): Promise<AnswerPieces> {
+  #keptAnswer(query: PreparedQuery, finished: FinishedAnswer): Promise<Answer> {
+    const begin = () => this.#open(query);
+    const keepBody = (body: Buffer) => this.shared.keepBody(query, finished, body);
+    return step("gateway", "query", queryFacts(query), async (event) => {
+      event.facts.outcome = "complete";
+      addCacheFacts(event, HIT);
+      return new KeptAnswer(query, finished, begin, keepBody);
+    });
+  }
+
+  async #scatterAndMerge(open: Gathering, partials: QueryPartials | undefined): Promise<AnswerPieces> {
+    const { query } = open;
     const { clock, limits } = this.#parts;
     const startedAt = clock.monotonic();
     const { plan } = query.resolved;
@@ -179,7 +163,7 @@ export class Gateway {
       groupBytesMax: limits.groupBytesMax,
       hold: (bytes) => open.hold(bytes),
     });
-    const parts = { asker: this.#asker, groupBytesMax: limits.groupBytesMax };
+    const parts = { asker: this.#asker, groupBytesMax: limits.groupBytesMax, partials };
     const gathered = { bytes: 0 };
     let round = merge.begin();
     for (let number = 1; round.length > 0; number++) {
@@ -232,26 +216,22 @@ export class Gateway {
     return explainQuery(query);
   }
 
+  #open(query: PreparedQuery): OpenQuery {
+    return new OpenQuery(query, this.register, this.#pool, this.#parts.clock, this.limits.partialFloor);
+  }
+
   /** Opens the query and runs it as one step. It ends with a fault; what it results in ends it otherwise. */
   #asStep<T extends { readonly completeness: Completeness }>(
     query: PreparedQuery,
-    work: (open: OpenQuery, end: () => void) => Promise<T>,
+    work: (open: OpenQuery, end: () => void, event: StepEvent) => Promise<T>,
   ): Promise<T> {
-    const { version, plan, snapshot } = query.resolved;
-    const facts: Record<string, string | number | boolean> = {
-      service: version.service,
-      method: plan.method.name,
-      snapshot: snapshot.id,
-      version: version.name,
-      queryId: query.id,
-      ...(query.intent.traceparent === undefined ? {} : { traceparent: query.intent.traceparent }),
-    };
-    return step("gateway", "query", facts, async (event) => {
-      const open = new OpenQuery(query, this.register, this.#pool, this.#parts.clock, this.limits.partialFloor);
+    return step("gateway", "query", queryFacts(query), async (event) => {
+      const open = this.#open(query);
       try {
-        const result = await work(open, () => open.end());
-        event.facts.outcome = result.completeness.complete ? "complete" : "partial";
-        event.facts.missing = open.missing.size;
+        const result = await work(open, () => open.end(), event);
+        const { complete, shards } = result.completeness;
+        event.facts.outcome = complete ? "complete" : "partial";
+        event.facts.missing = (shards?.expected ?? 0) - (shards?.answered ?? 0);
         return result;
       } catch (error) {
         const fault = faultFromUnknown(error, "answer query");
@@ -261,4 +241,28 @@ export class Gateway {
       }
     });
   }
+}
+
+/** Pure: the same for the same request and table, whoever asks. */
+function understand(intent: QueryIntent, state: RoutingState): UnderstoodQuery {
+  const resolved = resolveQuery(state, intent.target);
+  const { plan, version, snapshot } = resolved;
+  const request = decodeRequest(plan.method.input, intent.body, version.registry);
+  checkRequest(plan, request);
+  const excluded = shardPruning(plan, request, [...snapshot.shardSeals.values()]);
+  const pruned = new Map(excluded.map(({ shard, reason }) => [shard, reason]));
+  const tag = !plan.deterministic
+    ? undefined
+    : entityTag({
+        snapshot: snapshot.id,
+        rows: snapshot.rows,
+        stateDigests: state.shards.map((shard) => snapshot.shardSeals.get(shard)?.stateDigest ?? ""),
+        version: version.name,
+        planDigest: planDigest(plan),
+        method: `${version.service}/${plan.method.name}`,
+        request: canonicalBytes(plan.method.input, request),
+        format: "application/json",
+      });
+  const asked = state.shards.filter((shard) => !pruned.has(shard));
+  return { resolved, request, asked, pruned, tag };
 }

@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { step } from "../telemetry/step-channel.ts";
-import { shardQuestion } from "./ask-round.ts";
+import { requestEncoder, shardQuestion } from "./ask-round.ts";
 import { decodePartial } from "./merge/decode-partial.ts";
 import { shardRequest } from "./plan/shard-request.ts";
 import type { OpenQuery } from "./query/open-query.ts";
@@ -14,10 +14,11 @@ export async function openRowStreams(asker: ShardAsker, open: OpenQuery): Promis
   const { query } = open;
   const { plan } = query.resolved;
   const request = shardRequest(plan, query.request);
+  const encode = requestEncoder(open);
   const streams = new Map<number, AsyncIterable<Message>>();
   const openOne = async (shard: number) => {
     try {
-      const stream = await openShardStream(asker, shardQuestion(open, { shard, request }), open.signal);
+      const stream = await openShardStream(asker, shardQuestion(open, { shard, request }, encode), open.signal);
       streams.set(shard, rowsOf(stream.messages, shard, open));
     } catch (error) {
       open.giveUpShard(shard, faultFromUnknown(error, `ask shard ${shard}`));

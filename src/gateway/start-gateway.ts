@@ -9,6 +9,7 @@ import { httpServer } from "./door/http-server.ts";
 import { addListingRoutes } from "./door/listing-routes.ts";
 import { Gateway } from "./gateway.ts";
 import { DEFAULT_LIMITS, type GatewayConfig, type RunningGateway } from "./gateway-config.ts";
+import { observeMemory } from "./observe-memory.ts";
 import { observeStreams } from "./observe-streams.ts";
 import { problemOf } from "./reply/problem.ts";
 import { ConverseTransport } from "./scatter/converse/converse-transport.ts";
@@ -51,7 +52,8 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     if (closing) throw new Fault("not-ready", "the gateway is closing", { retryAfterMs: 500 });
     return tables.current();
   };
-  const gateway = new Gateway({ transport, clock, randomness, limits, currentState, log: config.log });
+  const joins = config.joins ?? true;
+  const gateway = new Gateway({ transport, clock, randomness, limits, currentState, joins, log: config.log });
   const grpc = new GrpcDoor(gateway, clock);
   const http = httpServer(limits, problemOf);
   http.server.maxConnections = limits.connectionsMax;
@@ -79,6 +81,8 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
       }));
     },
   );
+
+  if (telemetry !== undefined) observeMemory(telemetry, gateway);
 
   const stop = async () => {
     // What was answered last is still on its way out; a client that does not read it is not waited for.

@@ -1,6 +1,14 @@
 import { type Command, Option } from "commander";
 import { runLong } from "./long-running.ts";
-import { absolute, dataDirOption, grpcPortOption, hostOption, httpPortOption, parsePort } from "./options.ts";
+import {
+  absolute,
+  dataDirOption,
+  grpcPortOption,
+  hostOption,
+  httpPortOption,
+  parseCount,
+  parsePort,
+} from "./options.ts";
 import type { ProgramFacts } from "./program-facts.ts";
 
 interface GatewayOptions {
@@ -13,6 +21,8 @@ interface GatewayOptions {
   readonly manifest?: string;
   readonly table?: true;
   readonly transport: "stream" | "unary";
+  readonly cacheBytes?: number;
+  readonly join: boolean;
 }
 
 export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
@@ -36,6 +46,8 @@ export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
         .choices(["stream", "unary"])
         .default("stream"),
     )
+    .option("--cache-bytes <bytes>", "memory for answers and partials kept; 0 keeps none", parseCount)
+    .option("--no-join", "scatter for every query, also while another one asks the same")
     .addHelpText(
       "after",
       "\nExample:\n  $ skynetes gateway --data-dir .skynetes --http-port 8081 --grpc-port 0 --table",
@@ -73,8 +85,9 @@ async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<vo
         adminPort: options.adminPort,
       },
       archiveDirectory: directory.archive,
-      limits,
       transport: options.transport,
+      limits: options.cacheBytes === undefined ? limits : { ...limits, cacheBytesMax: options.cacheBytes },
+      joins: options.join,
       clock: systemClock,
       randomness: systemRandomness,
       telemetry,

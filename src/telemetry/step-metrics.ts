@@ -50,6 +50,8 @@ export class StepMetrics {
     const queries = this.#counter("skynetes_queries", "Queries by how they ended");
     const queryTime = this.#times("skynetes_query_duration_seconds", "From the first byte in to the answer made");
     const missing = this.#counter("skynetes_missing_shards", "Shards given up in partial answers");
+    const answers = this.#counter("skynetes_cache_answers", "Queries answered, by what became of them at the caches");
+    const partials = this.#counter("skynetes_cache_partials", "Partials that merges needed, kept from before or not");
     const callTime = this.#times("skynetes_shard_call_duration_seconds", "Calls of shards, each try");
     const mismatches = this.#counter("skynetes_stamp_mismatches", "Partials rejected for their stamp");
     const retries = this.#counter("skynetes_shard_retries", "Shard calls after a fault of the first");
@@ -72,6 +74,11 @@ export class StepMetrics {
         // A query that was refused by its names has no time worth a histogram, and no names.
         if (method.service !== "") queryTime.record(seconds, method);
         if (number(facts, "missing") > 0) missing.add(number(facts, "missing"), method);
+        if (facts.cache !== undefined) answers.add(1, { ...method, result: word(facts, "cache") });
+        const found = number(facts, "partialsFound");
+        const asked = number(facts, "partialsAsked");
+        if (found > 0) partials.add(found, { result: "hit" });
+        if (asked > found) partials.add(asked - found, { result: "miss" });
       },
       "gateway shard call": ({ facts }, seconds) => {
         const shard = { shard: word(facts, "shard") };

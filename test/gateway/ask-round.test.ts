@@ -2,7 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { askRound } from "../../src/gateway/ask-round.ts";
 import type { MergeExecution, Partial as ShardPartial } from "../../src/gateway/merge/merge-execution.ts";
-import type { OpenQuery } from "../../src/gateway/query/open-query.ts";
+import type { Gathering } from "../../src/gateway/query/gathering.ts";
 import { SCATTER_POLICY } from "../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../src/gateway/scatter/shard-asker.ts";
 import type { ShardCall, ShardTransport } from "../../src/gateway/scatter/shard-transport.ts";
@@ -22,7 +22,7 @@ const transport: ShardTransport = {
   close() {},
 };
 
-function openQuery(): OpenQuery {
+function gathering(): Gathering {
   const plan = { method: desc.method.echo! };
   const endpoints = new Map([[VERSION, new Map([[0, [{ node: "a", address: "a:1" }]]])]]);
   const resolved = {
@@ -36,7 +36,7 @@ function openQuery(): OpenQuery {
     signal: new AbortController().signal,
     shardDeadline: systemClock.monotonic() + 10_000,
     missing: new Map(),
-    entry: { answered: 0 },
+    shardsAnswered() {},
     throwIfStopped() {},
     hold() {},
     release() {},
@@ -44,7 +44,7 @@ function openQuery(): OpenQuery {
       throw fault;
     },
   };
-  return open as unknown as OpenQuery;
+  return open as unknown as Gathering;
 }
 
 test("a request that is in a round twice enters the merge once", async () => {
@@ -65,7 +65,7 @@ test("a request that is in a round twice enters the merge once", async () => {
     comparable: () => undefined,
   });
   const parts = { asker, groupBytesMax: 1_000 };
-  const round = (requests: readonly (typeof request)[]) => askRound(parts, openQuery(), merge, requests, { bytes: 0 });
+  const round = (requests: readonly (typeof request)[]) => askRound(parts, gathering(), merge, requests, { bytes: 0 });
   await round([request]);
   expect(entered.length).toBe(1);
   await expect(round([request, request])).rejects.toThrow("a shard enters a merge once");

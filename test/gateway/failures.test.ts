@@ -216,9 +216,12 @@ describe("completeness", () => {
     await start({ limits: { partialFloor: 0.5 } });
     mesh.shard(3).stop();
     expect((await mesh.echo({}, "?completeness=partial;min=0.6")).status).toBe(200);
-    expect(problem(await mesh.echo({}, "?completeness=partial;min=0.61"))).toEqual([503, "incomplete-answer"]);
+    expect(problem(await mesh.echo({ number: 1 }, "?completeness=partial;min=0.61"))).toEqual([
+      503,
+      "incomplete-answer",
+    ]);
     mesh.shard(2).stop();
-    const below = await mesh.echo({}, "?completeness=partial;min=0.1");
+    const below = await mesh.echo({ number: 2 }, "?completeness=partial;min=0.1");
     expect(problem(below)).toEqual([503, "incomplete-answer"]);
     expect(below.json.detail).toContain("30 %");
   });
@@ -343,7 +346,8 @@ describe("queries under way", () => {
     const id = "s".repeat(63);
     const names = ["a".repeat(64), `${"a".repeat(63)}b`];
     const send = (headers: Record<string, string>) => {
-      const queries = Object.fromEntries(names.map((name) => [name, { call: `${SERVICE}/Echo` }]));
+      const call = `${SERVICE}/Echo`;
+      const queries = Object.fromEntries(names.map((name) => [name, { call, request: { text: name } }]));
       return mesh.post("/v1/snapshots/s2", { queries }, { headers });
     };
     const long = await send({ "x-skynetes-query-id": `${id}s` });

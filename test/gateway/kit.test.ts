@@ -81,7 +81,8 @@ async function start(directory: string): Promise<void> {
     name: "g",
     listen: { host: "127.0.0.1", httpPort: 0, grpcPort: 0, adminPort: 0 },
     archiveDirectory: directory,
-    limits: { drainMs: 100 },
+    // The groups change under one state digest, which no real shard's do.
+    limits: { drainMs: 100, cacheBytesMax: 0 },
     clock: systemClock,
     randomness: systemRandomness,
   });

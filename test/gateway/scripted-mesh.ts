@@ -30,6 +30,7 @@ export interface MeshOptions {
   readonly shards?: number;
   readonly replicas?: number;
   readonly limits?: Partial<GatewayLimits>;
+  readonly joins?: boolean;
   readonly telemetry?: GatewayConfig["telemetry"];
   /** Rows of each shard in the seal. */
   readonly rows?: (shard: number) => bigint;
@@ -177,6 +178,7 @@ export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedM
     clock: systemClock,
     randomness: systemRandomness,
     ...(options.transport === undefined ? {} : { transport: options.transport }),
+    joins: options.joins ?? true,
     ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry }),
   });
   const mesh = new ScriptedMesh({ gateway, desc, archive, shards, table });

@@ -254,8 +254,8 @@ describe("a table that changes under load", () => {
     const s3 = await sealedSnapshot({ archive: mesh.archive, id: "s3", version: V1, shards: mesh.shards, offset: 3n });
     let stop = false;
     const seen = new Set<string>();
-    const load = Array.from({ length: 4 }, async () => {
-      for (let i = 0; !stop; i++) {
+    const load = Array.from({ length: 4 }, async (_, client) => {
+      for (let i = client; !stop; i += 4) {
         const reply = await mesh.echo({ number: String(i) }, "", "latest");
         expect(reply.status, reply.text).toBe(200);
         const { id, version } = reply.json.snapshot;

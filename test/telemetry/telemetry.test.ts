@@ -91,7 +91,14 @@ describe("metrics", () => {
     line(/^skynetes_missing_shards_total\{.*\} 1$/m);
     line(/^skynetes_shard_retries_total\{shard="1".*\} 2$/m);
     line(/^skynetes_query_duration_seconds_bucket\{.*le="0.025".*\} \d+$/m);
-    line(/^skynetes_shard_call_duration_seconds_count\{shard="0",outcome="ok".*\} 2$/m);
+    // The second query had the others' partials from the first.
+    line(/^skynetes_shard_call_duration_seconds_count\{shard="0",outcome="ok".*\} 1$/m);
+    line(/^skynetes_cache_answers_total\{service="probe.v1.ProbeService",method="Echo",result="miss".*\} 1$/m);
+    line(/^skynetes_cache_partials_total\{result="hit".*\} 3$/m);
+    line(/^skynetes_cache_partials_total\{result="miss".*\} 1$/m);
+    line(/^skynetes_cache_entries\{part="partials".*\} 3$/m);
+    line(/^skynetes_cache_bytes\{part="partials".*\} [1-9]\d+$/m);
+    line(/^skynetes_cache_evictions_total\{part="answers".*\} 0$/m);
     line(/^skynetes_table_epoch(\{.*\})? 1$/m);
     line(/^skynetes_queries_in_flight(\{.*\})? 0$/m);
     line(/^skynetes_latest_snapshot_age_seconds\{service="probe.v1.ProbeService".*\} \d+/m);

@@ -1,20 +1,20 @@
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Clock } from "../../process/clock.ts";
-import { inSlices } from "../../process/turn.ts";
-import type { Answer, Gateway } from "../gateway.ts";
+import type { Gateway } from "../gateway.ts";
+import type { Answer } from "../query/answer.ts";
 import type { QueryIntent } from "../receive/query-intent.ts";
 import type { Json, JsonObject } from "../receive/read-json.ts";
 import { jsonPointer } from "../receive/read-json.ts";
 import { parseServiceName } from "../receive/request-controls.ts";
-import { answerJson } from "../reply/answer-json.ts";
 import { problemOf } from "../reply/problem.ts";
 import { commonSnapshot } from "../resolve/resolve-query.ts";
+import { answerBody } from "./answer-body.ts";
 
 /** With a member's name behind it (at most 64, and a dot) it is still an id of a query. */
 const SET_ID_MAX = 63;
 
-type Wishes = Pick<QueryIntent, "quality" | "timeoutMs" | "queryId" | "atLeast" | "traceparent" | "signal">;
+type Wishes = Pick<QueryIntent, "quality" | "timeoutMs" | "queryId" | "atLeast" | "traceparent" | "cache" | "signal">;
 
 interface NamedCall {
   readonly name: string;
@@ -28,7 +28,7 @@ interface NamedCall {
  * Several queries of one moment: all are answered from one table at one snapshot, so the numbers of a page belong
  * together even while the table changes. Each has its answer or its error; one failure does not hide the others.
  *
- * The result is JSON in pieces. `keep` is handed every answer as it comes; whoever sends the set closes them when it is sent.
+ * The result is a line of JSON. `keep` is handed every answer as it comes; whoever sends the set closes them when it is sent.
  *
  * Faults: `malformed-request`, `invalid-request`, `unknown-snapshot`, `snapshot-retired`, `not-ready`.
  */
@@ -39,7 +39,7 @@ export async function answerSet(
   wishes: Wishes,
   clock: Clock,
   keep: (answer: Answer) => void,
-): Promise<Buffer[]> {
+): Promise<Buffer> {
   const { queryId: setId } = wishes;
   if (setId !== undefined && setId.length > SET_ID_MAX) {
     throw new Fault("invalid-request", `read query id: an answer set's has at most ${SET_ID_MAX} characters`);
@@ -48,7 +48,7 @@ export async function answerSet(
   const state = gateway.pinState(wishes.atLeast);
   const services = calls.map((call) => call.service);
   const id = commonSnapshot(state, snapshot, services);
-  const answerOne = async (call: NamedCall): Promise<Buffer[]> => {
+  const answerOne = async (call: NamedCall): Promise<Buffer> => {
     // One id names the set and cancels it; its members need ids of their own to be listed and cancelled.
     const queryId = setId === undefined ? undefined : `${setId}.${call.name}`;
     try {
@@ -62,7 +62,7 @@ export async function answerSet(
         },
         state,
       );
-      const { plan, version } = prepared.resolved;
+      const { plan } = prepared.resolved;
       if (plan.merge.kind === "sorted") {
         throw new Fault(
           "invalid-request",
@@ -71,26 +71,24 @@ export async function answerSet(
       }
       const answer = await gateway.answer(prepared);
       keep(answer);
-      const { pieces, completeness, signal } = answer;
-      const { output } = plan.method;
-      const snapshotJson = { id, version: version.name };
-      const parts = { desc: output, registry: version.registry, pieces, snapshot: snapshotJson, completeness };
-      return await inSlices(answerJson(parts), clock, signal);
+      return await answerBody(prepared, answer, clock);
     } catch (error) {
       const problem = problemOf(faultFromUnknown(error, `answer ${call.service}/${call.method}`), queryId);
-      return [Buffer.from(JSON.stringify({ error: problem }))];
+      return Buffer.from(`${JSON.stringify({ error: problem })}\n`);
     }
   };
   const answers = await Promise.all(calls.map(async (call) => [call.name, await answerOne(call)] as const));
   return setJson(Object.fromEntries(answers), id);
 }
 
-function setJson(answers: { readonly [name: string]: Buffer[] }, snapshot: string): Buffer[] {
+/** Each answer is a line of JSON, and the set is one. */
+function setJson(answers: { readonly [name: string]: Buffer }, snapshot: string): Buffer {
   const written: Buffer[] = [];
   for (const [name, answer] of Object.entries(answers)) {
-    written.push(Buffer.from(`${written.length === 0 ? '{"answers":{' : ","}${JSON.stringify(name)}:`), ...answer);
+    const before = `${written.length === 0 ? '{"answers":{' : ","}${JSON.stringify(name)}:`;
+    written.push(Buffer.from(before), answer.subarray(0, -1));
   }
-  return [...written, Buffer.from(`},"snapshot":${JSON.stringify({ id: snapshot })}}`)];
+  return Buffer.concat([...written, Buffer.from(`},"snapshot":${JSON.stringify({ id: snapshot })}}\n`)]);
 }
 
 function readCalls(body: Json, max: number): NamedCall[] {

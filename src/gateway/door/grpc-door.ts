@@ -18,12 +18,14 @@ import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts"
 import { resetCall } from "../../wire/reset-call.ts";
 import type { Gateway } from "../gateway.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
+import { parseCacheWish } from "../receive/cache-wish.ts";
 import { parseQuality } from "../receive/completeness-wish.ts";
 import { HEALTH_SERVICE, healthFile } from "../receive/grpc/health-file.ts";
 import { type RawMethod, type RawStreamCall, rawMethods } from "../receive/grpc/raw-service.ts";
 import { addReflection, type ReflectionIndex, reflectionIndex } from "../receive/grpc/reflection-service.ts";
 import { parseAtLeast, parseQueryId } from "../receive/request-controls.ts";
 import { completenessHeader } from "../reply/answer-completeness.ts";
+import { CACHE_STATUS_HEADER, cacheStatus } from "../reply/cache-status.ts";
 import { drained, type ReaderPace, taken } from "../reply/reader-pace.ts";
 import { QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";
 import type { RoutingState } from "../table/routing-state.ts";
@@ -126,13 +128,15 @@ export class GrpcDoor {
     let stop = () => {};
     try {
       const query = this.#prepare(call, service, method);
-      const { pieces, completeness, signal, hold, close } = await this.#gateway.answer(query);
-      stop = close;
-      const bytes = Buffer.concat(pieces);
-      hold(bytes.length);
+      const answer = await this.#gateway.answer(query);
+      stop = () => answer.close();
+      const bytes = Buffer.concat(answer.pieces);
+      answer.hold(bytes.length);
       call.sendMetadata(metadataOf(routeHeaders(query)));
-      await this.#paced(call, signal, (pace) => taken(call, bytes, pace));
-      call.end(trailersOf(completeness));
+      await this.#paced(call, answer.signal, (pace) => taken(call, bytes, pace));
+      const trailers = trailersOf(answer.completeness);
+      trailers.set(CACHE_STATUS_HEADER, cacheStatus(answer.outcome));
+      call.end(trailers);
     } catch (error) {
       call.emit("error", statusFromFault(faultFromUnknown(error, `${service}/${method}`)));
     } finally {
@@ -194,6 +198,7 @@ export class GrpcDoor {
       queryId: parseQueryId(header(QUERY_ID_HEADER)),
       atLeast: parseAtLeast(header(AT_LEAST_HEADER)),
       traceparent: parseTraceparent(call.metadata.get("traceparent")[0]?.toString()),
+      cache: parseCacheWish(call.metadata.get("cache-control").join(",") || undefined),
       signal: gone.signal,
     });
   }

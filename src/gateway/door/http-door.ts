@@ -4,18 +4,20 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { AT_LEAST_HEADER } from "../../mesh/route-headers.ts";
 import type { Clock } from "../../process/clock.ts";
-import { inSlices } from "../../process/turn.ts";
 import { parseTraceparent } from "../../telemetry/trace-context.ts";
-import type { Answer, Gateway } from "../gateway.ts";
+import type { Gateway } from "../gateway.ts";
+import type { Answer } from "../query/answer.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
+import { parseCacheWish } from "../receive/cache-wish.ts";
 import { parseQuality } from "../receive/completeness-wish.ts";
 import { clientSignal } from "../receive/http/client-signal.ts";
 import { readQueryString } from "../receive/http/query-string.ts";
 import { readJsonBody } from "../receive/http/read-body.ts";
-import type { QueryIntent } from "../receive/query-intent.ts";
-import { type Json, readJson } from "../receive/read-json.ts";
+import type { QueryIntent, RequestBody } from "../receive/query-intent.ts";
+import { readJson } from "../receive/read-json.ts";
 import { parseAtLeast, parseQueryId, parseServiceName, parseTimeout } from "../receive/request-controls.ts";
-import { answerJson, completenessJson, messageJson } from "../reply/answer-json.ts";
+import { completenessJson, messageJson } from "../reply/answer-json.ts";
+import { CACHE_STATUS_HEADER, cacheStatus } from "../reply/cache-status.ts";
 import { matchesTag } from "../reply/entity-tag.ts";
 import { NDJSON_TYPE, writeLines } from "../reply/ndjson.ts";
 import { problemOf } from "../reply/problem.ts";
@@ -28,13 +30,13 @@ import {
   timingHeaders,
 } from "../reply/reply-headers.ts";
 import { isGetAllowed } from "../resolve/describe-mesh.ts";
+import { answerBody } from "./answer-body.ts";
 import { answerSet } from "./answer-set.ts";
 import { addRoute, type HttpServer, sendProblem } from "./http-server.ts";
 
 export const JSON_TYPE = "application/json; charset=utf-8";
 /** Replies of this size are left to the socket's own buffer. */
 const SMALL_BYTES = 64 * 1024;
-const LINE_END = Buffer.from("\n");
 export type HttpHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 const CONTROLS = ["completeness", "explain", "timeout"] as const;
 
@@ -87,13 +89,15 @@ class HttpDoor {
       throw new Fault("invalid-request", `read explain: ${JSON.stringify(query.explain.slice(0, 80))} is not "plan"`);
     }
     const depthMax = this.#gateway.limits.jsonDepthMax;
-    const body: Json =
+    const bytes = request.body as Buffer | undefined;
+    const body: RequestBody =
       request.method === "POST"
-        ? readJsonBody(request.body as Buffer | undefined, depthMax)
-        : readJson(query.request ?? "{}", depthMax);
+        ? { kind: "text", text: bytes?.toString("latin1") ?? "", read: () => readJsonBody(bytes, depthMax) }
+        : // A URL's characters are no body's bytes: what no JSON begins with keeps them apart.
+          { kind: "text", text: `?${query.request}`, read: () => readJson(query.request ?? "{}", depthMax) };
     const prepared = this.#gateway.prepare({
       target: { snapshot, ...parseServiceName(service), method },
-      body: { kind: "json", value: body, pointer: "" },
+      body,
       quality: parseQuality(query.completeness),
       timeoutMs: parseTimeout(query.timeout),
       ...wishesOf(request),
@@ -140,21 +144,19 @@ class HttpDoor {
 
   async #send(
     query: PreparedQuery,
-    { pieces, completeness, ...answer }: Answer,
+    answer: Answer,
     reply: FastifyReply,
     caching: Record<string, string>,
   ): Promise<unknown> {
-    const { plan, version, snapshot } = query.resolved;
-    const { output } = plan.method;
-    const snapshotJson = { id: snapshot.id, version: version.name };
-    const parts = { desc: output, registry: version.registry, pieces, snapshot: snapshotJson, completeness };
-    const body = await inSlices(answerJson(parts), this.#clock, answer.signal);
+    const { completeness, outcome } = answer;
+    const body = await answerBody(query, answer, this.#clock);
     // An incomplete answer is never kept and never shared.
     const kept = completeness.complete ? caching : { "cache-control": "no-store" };
     const headers = {
       ...routeHeaders(query),
       ...kept,
       ...completenessHeaders(completeness),
+      [CACHE_STATUS_HEADER]: cacheStatus(outcome),
       ...timingHeaders(query, this.#clock.now()),
     };
     return this.#sendBounded(reply, body, headers, answer);
@@ -163,13 +165,13 @@ class HttpDoor {
   /** At the reader's pace: the bytes count as held until it has taken them, and it is given up when it does not. */
   async #sendBounded(
     reply: FastifyReply,
-    json: readonly Buffer[],
+    bytes: Buffer,
     headers: Record<string, string>,
-    { hold, signal }: Pick<Answer, "hold" | "signal">,
+    answer: Pick<Answer, "hold" | "signal">,
   ): Promise<FastifyReply> {
-    const bytes = Buffer.concat([...json, LINE_END]);
     if (bytes.length <= SMALL_BYTES) return sendJsonBytes(reply, bytes, headers);
-    hold(bytes.length);
+    answer.hold(bytes.length);
+    const { signal } = answer;
     reply.hijack();
     const out = reply.raw;
     try {
@@ -230,9 +232,8 @@ class HttpDoor {
     const body = readJsonBody(request.body as Buffer | undefined, this.#gateway.limits.jsonDepthMax);
     const held: Answer[] = [];
     try {
-      const answers = await answerSet(this.#gateway, snapshot, body, wishes, this.#clock, (answer) =>
-        held.push(answer),
-      );
+      const keep = (answer: Answer) => held.push(answer);
+      const answers = await answerSet(this.#gateway, snapshot, body, wishes, this.#clock, keep);
       const hold = (bytes: number) => held[0]?.hold(bytes);
       const signal = AbortSignal.any([wishes.signal, ...held.map((answer) => answer.signal)]);
       return await this.#sendBounded(reply, answers, { "cache-control": "no-store" }, { hold, signal });
@@ -247,7 +248,7 @@ class HttpDoor {
 }
 
 /** Headers that mean the same for every kind of query. Faults: `invalid-request`. */
-function wishesOf(request: FastifyRequest): Pick<QueryIntent, "queryId" | "atLeast" | "traceparent"> {
+function wishesOf(request: FastifyRequest): Pick<QueryIntent, "queryId" | "atLeast" | "traceparent" | "cache"> {
   const header = (name: string) => {
     const value = request.headers[name];
     return Array.isArray(value) ? value.join(", ") : value;
@@ -256,6 +257,7 @@ function wishesOf(request: FastifyRequest): Pick<QueryIntent, "queryId" | "atLea
     queryId: parseQueryId(header(QUERY_ID_HEADER)),
     atLeast: parseAtLeast(header(AT_LEAST_HEADER)),
     traceparent: parseTraceparent(header("traceparent")),
+    cache: parseCacheWish(header("cache-control")),
   };
 }
 

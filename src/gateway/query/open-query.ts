@@ -3,7 +3,8 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Clock } from "../../process/clock.ts";
 import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
-import { answeredShare, completenessOf } from "../reply/answer-completeness.ts";
+import { ENDED, type Gathering } from "./gathering.ts";
+import { GivenUpShards } from "./given-up-shards.ts";
 import type { MemoryPool, PooledMemory } from "./memory-pool.ts";
 import type { PreparedQuery } from "./prepared-query.ts";
 import type { QueryEntry, QueryRegister } from "./query-register.ts";
@@ -12,24 +13,20 @@ import type { QueryEntry, QueryRegister } from "./query-register.ts";
 const RESERVE_SHARE = 0.1;
 const RESERVE_MS_MAX = 100;
 
-/** One for all: nobody sees it but shard calls that are cancelled, and a stack trace for each query costs more than it. */
-const ENDED = new Fault("cancelled", "the query has ended");
-
 /**
  * The state of one query under way: its deadline, its end, and which shards were given up. It ends once, whatever
  * happens: when the answer is sent, a fault is, or the client goes away.
  */
-export class OpenQuery {
+export class OpenQuery implements Gathering {
   readonly query: PreparedQuery;
   /** Aborts at the deadline, on cancel, when the client goes away, and when the query has ended. */
   readonly signal: AbortSignal;
   /** In monotonic time: when shards must have answered. */
   readonly shardDeadline: number;
   readonly entry: QueryEntry;
-  readonly missing = new Map<number, Fault>();
   readonly #stop = new AbortController();
   readonly #end: () => void;
-  readonly #floor: number;
+  readonly #givenUp: GivenUpShards;
   readonly #stopTimer: () => void;
   readonly #memory: PooledMemory;
   #ended = false;
@@ -42,8 +39,7 @@ export class OpenQuery {
     setMaxListeners(0, this.signal);
     const remaining = query.deadline - clock.monotonic();
     this.shardDeadline = query.deadline - Math.min(RESERVE_MS_MAX, remaining * RESERVE_SHARE);
-    const quality = query.intent.quality;
-    this.#floor = quality.kind === "partial" ? Math.max(quality.min, serverFloor) : 1;
+    this.#givenUp = new GivenUpShards(query, serverFloor);
     this.entry = {
       id: query.id,
       setId: query.intent.setId,
@@ -96,47 +92,20 @@ export class OpenQuery {
     if (this.signal.aborted) throw faultFromUnknown(this.signal.reason, "answer query");
   }
 
-  /**
-   * Goes on without a shard, or throws: under strict, when the fault is about the request and not the shard, and when
-   * what is left would be too little. A partial answer needs at least one shard that answered.
-   */
+  get missing(): ReadonlyMap<number, Fault> {
+    return this.#givenUp.faults;
+  }
+
   giveUpShard(shard: number, fault: Fault): void {
     this.throwIfStopped();
-    if (this.query.intent.quality.kind === "strict" || !isAboutTheShard(fault)) throw fault;
-    this.missing.set(shard, fault);
-    const completeness = this.completeness();
-    const share = answeredShare(completeness);
-    if (share >= this.#floor && this.missing.size < this.query.asked.length) return;
-    const why = completeness.missing.map((m) => `shards ${m.shards}: ${m.reason}`).join("; ");
-    const text = `answer query: ${percent(share)} of the rows would be answered, at least ${percent(this.#floor)} is asked (${why})`;
-    throw new Fault("incomplete-answer", text, { retryAfterMs: 1000 }, fault);
+    this.#givenUp.add(shard, fault);
   }
 
   completeness(): Completeness {
-    return completenessOf(this.query.resolved.snapshot.shardSeals, this.missing);
+    return this.#givenUp.completeness();
   }
-}
 
-function percent(share: number): string {
-  return `${Math.floor(share * 10_000) / 100} %`;
-}
-
-/** Other faults would come from any shard for this request: an answer without the shard would hide them. */
-function isAboutTheShard(fault: Fault): boolean {
-  switch (fault.id) {
-    case "shard-unavailable":
-    case "shard-failed":
-    case "snapshot-not-bound":
-    case "stamp-mismatch":
-    case "deadline-exceeded":
-    case "bad-partial":
-    case "overloaded":
-    case "not-ready":
-    case "out-of-memory":
-    case "data-corrupt":
-    case "cancelled":
-      return true;
-    default:
-      return false;
+  shardsAnswered(count: number): void {
+    this.entry.answered = Math.max(this.entry.answered, count);
   }
 }

@@ -1,3 +1,4 @@
+import type { CacheWish } from "./cache-wish.ts";
 import type { AnswerQuality } from "./completeness-wish.ts";
 
 /** What a client named, as it wrote it. */
@@ -26,10 +27,14 @@ export interface QueryIntent {
   readonly atLeast?: bigint | undefined;
   /** W3C trace context of the caller, well-formed. */
   readonly traceparent?: string | undefined;
+  /** What the gateway's caches may do; anything, where the client says nothing. */
+  readonly cache?: CacheWish | undefined;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
 }
 
 export type RequestBody =
+  /** JSON to be read, which is done only where the same was not read before: equal texts are read alike. */
+  | { readonly kind: "text"; readonly text: string; readonly read: () => unknown }
   | { readonly kind: "json"; readonly value: unknown; readonly pointer: string }
   | { readonly kind: "binary"; readonly bytes: Uint8Array };

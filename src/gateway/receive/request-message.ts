@@ -23,8 +23,9 @@ export function decodeRequest(desc: DescMessage, body: RequestBody, registry: Re
   if (body.kind === "binary") {
     return decodeBinary(desc, body.bytes, attempted);
   }
-  const shape = new JsonWalk(registry, body.pointer, false);
-  const plain = shape.message(desc, body.value as Json, []);
+  const [value, pointer] = body.kind === "text" ? [body.read(), ""] : [body.value, body.pointer];
+  const shape = new JsonWalk(registry, pointer, false);
+  const plain = shape.message(desc, value as Json, []);
   let reason = "";
   if (shape.wrong.length === 0) {
     try {
@@ -34,11 +35,11 @@ export function decodeRequest(desc: DescMessage, body: RequestBody, registry: Re
     }
   }
   // Only a request that is refused pays for the search of what is wrong with it.
-  const search = new JsonWalk(registry, body.pointer, true);
-  search.message(desc, body.value as Json, []);
+  const search = new JsonWalk(registry, pointer, true);
+  search.message(desc, value as Json, []);
   const { wrong } = search;
   // If no leaf is wrong alone it is about how they go together, such as two fields of one oneof.
-  if (wrong.length === 0) wrong.push({ pointer: body.pointer, detail: reason });
+  if (wrong.length === 0) wrong.push({ pointer, detail: reason });
   const text = wrong.map((w) => `${w.pointer === "" ? "/" : w.pointer}: ${w.detail}`).join("; ");
   throw new Fault("invalid-request", `${attempted}: ${text}`, { errors: wrong });
 }

@@ -42,6 +42,15 @@ export function completenessOf(
   });
 }
 
+const complete = new WeakMap<ReadonlyMap<number, ShardSeal>, Completeness>();
+
+/** Of an answer with all shards in it: one object for a snapshot. */
+export function completeOf(seals: ReadonlyMap<number, ShardSeal>): Completeness {
+  const known = complete.get(seals) ?? completenessOf(seals, new Map());
+  complete.set(seals, known);
+  return known;
+}
+
 /** The share that partial answers are measured by: of rows, or of shards where there are no rows at all. */
 export function answeredShare(completeness: Completeness): number {
   const { rows, shards } = completeness;

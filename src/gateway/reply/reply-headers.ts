@@ -1,3 +1,4 @@
+import type { Message } from "@bufbuild/protobuf";
 import { COMPLETENESS_BIN_HEADER, EPOCH_HEADER, ROUTE_HEADERS } from "../../mesh/route-headers.ts";
 import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { PreparedQuery } from "../query/prepared-query.ts";
@@ -49,6 +50,9 @@ export function cacheHeaders(query: PreparedQuery, caller: CachingCaller): Recor
   };
 }
 
+/** By request, which is one object for all that come with the same text. */
+const requestTexts = new WeakMap<Message, string>();
+
 /**
  * Where the same answer is for ever. With the request in it where GET is allowed, so that it is that answer's URL. A
  * request too long for a URL has none: without its request the URL would be that of another answer.
@@ -57,15 +61,23 @@ function pinnedUrl(query: PreparedQuery, caller: CachingCaller): string | undefi
   const { snapshot, version, plan } = query.resolved;
   const path = `/v1/snapshots/${snapshot.id}/${version.service}@${version.name}/${plan.method.name}`;
   if (!caller.getAllowed) return path;
-  const requestJson = caller.requestJson();
-  if (requestJson === "{}") return path;
-  const withRequest = `${path}?request=${encodeURIComponent(requestJson)}`;
-  return withRequest.length > LOCATION_MAX ? undefined : withRequest;
+  let text = requestTexts.get(query.request);
+  if (text === undefined) {
+    const json = caller.requestJson();
+    text = json === "{}" ? "" : `?request=${encodeURIComponent(json)}`;
+    if (text.length <= LOCATION_MAX) requestTexts.set(query.request, text);
+  }
+  return path.length + text.length > LOCATION_MAX ? undefined : path + text;
 }
+
+/** A snapshot's complete answers share one object. */
+const completenessTexts = new WeakMap<Completeness, string>();
 
 /** In metadata as over gRPC, in base64 without padding as gRPC itself writes it. */
 export function completenessHeaders(completeness: Completeness): Record<string, string> {
-  const text = Buffer.from(completenessHeader(completeness)).toString("base64").replace(/=+$/, "");
+  const known = completenessTexts.get(completeness);
+  const text = known ?? Buffer.from(completenessHeader(completeness)).toString("base64").replace(/=+$/, "");
+  if (known === undefined) completenessTexts.set(completeness, text);
   return { [COMPLETENESS_BIN_HEADER]: text };
 }
 

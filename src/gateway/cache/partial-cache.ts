@@ -1,0 +1,50 @@
+import assert from "node:assert";
+import { type Stamp, stampDifference } from "../../mesh/stamp.ts";
+import type { ShardReply } from "../scatter/shard-transport.ts";
+import { BoundedCache, type CacheCounts } from "./bounded-cache.ts";
+import { ownBytes } from "./own-bytes.ts";
+
+interface KeptPartial {
+  /** As vouched for when it came; its snapshot is that of the query that asked. */
+  readonly stamp: Stamp;
+  readonly reply: Omit<ShardReply, "stamp">;
+}
+
+/**
+ * Verified partials, kept by what they depend on. A shard's state does not know of which snapshots it is, so what is
+ * found is stamped for the snapshot that asks: a new snapshot costs the shards that have changed, a retry those that
+ * are missing.
+ */
+export class PartialCache {
+  readonly #cache: BoundedCache<KeptPartial>;
+
+  constructor(bytesMax: number) {
+    this.#cache = new BoundedCache(bytesMax);
+  }
+
+  get counts(): CacheCounts {
+    return this.#cache.counts;
+  }
+
+  find(key: string, expected: Stamp): ShardReply | undefined {
+    const kept = this.#cache.get(key);
+    if (kept === undefined) return undefined;
+    const { shard, stateDigest, serviceVersion } = kept.stamp;
+    const stamp = { ...expected, shard, stateDigest, serviceVersion };
+    const difference = stampDifference(expected, stamp);
+    assert(difference === undefined, `a partial is kept under the key of another: ${difference}`);
+    return { ...kept.reply, stamp };
+  }
+
+  /** Only what was vouched for and merged. */
+  keep(key: string, vouched: Stamp, { stamp: _, message, bounds, ...rest }: ShardReply): void {
+    const bytes = message.length + (bounds?.length ?? 0);
+    if (!this.#cache.fits(key, bytes)) return;
+    const copies = { message: ownBytes([message]), bounds: bounds && ownBytes([bounds]) };
+    this.#cache.set(key, { stamp: vouched, reply: { ...rest, ...copies } }, bytes);
+  }
+
+  drop(key: string): void {
+    this.#cache.delete(key);
+  }
+}

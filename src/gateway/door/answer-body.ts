@@ -1,0 +1,19 @@
+import type { Clock } from "../../process/clock.ts";
+import { inSlices } from "../../process/turn.ts";
+import type { Answer } from "../query/answer.ts";
+import type { PreparedQuery } from "../query/prepared-query.ts";
+import { answerJson } from "../reply/answer-json.ts";
+
+const LINE_END = Buffer.from("\n");
+
+/** An answer as one line of JSON, its end included. It is written once for all who are given the same answer. */
+export async function answerBody(query: PreparedQuery, answer: Answer, clock: Clock): Promise<Buffer> {
+  if (answer.body !== undefined) return answer.body;
+  const { plan, version, snapshot } = query.resolved;
+  const { pieces, completeness, signal } = answer;
+  const named = { id: snapshot.id, version: version.name };
+  const parts = { desc: plan.method.output, registry: version.registry, pieces, snapshot: named, completeness };
+  const body = Buffer.concat([...(await inSlices(answerJson(parts), clock, signal)), LINE_END]);
+  answer.keepBody(body);
+  return body;
+}

@@ -17,7 +17,9 @@ const OK = { code: 0 };
 
 /** By how much more than real time has passed. */
 let skewMs = 0;
-const clock: Clock = { ...systemClock, monotonic: () => systemClock.monotonic() + skewMs };
+/** When set, time stands still there. */
+let stoppedAt: number | undefined;
+const clock: Clock = { ...systemClock, monotonic: () => stoppedAt ?? systemClock.monotonic() + skewMs };
 
 let server: Server;
 let address: string;
@@ -29,6 +31,7 @@ let transport: ConverseTransport;
 
 beforeEach(async () => {
   skewMs = 0;
+  stoppedAt = undefined;
   server = new Server();
   script = (stream) => stream.send(HELLO);
   streams = serveStreams(server, (stream) => script(stream));
@@ -311,10 +314,12 @@ describe("opening", () => {
   ];
   test.each(refusals)("a stream that is refused for %s fails its calls", async (_name, refusal, id) => {
     script = (stream) => stream.fail(refusal);
+    stoppedAt = clock.monotonic();
     expect((await faultOf(ask())).id).toBe(id);
     // For a moment nobody tries again.
     expect((await faultOf(ask())).id).toBe(id);
     expect(streams.length).toBe(1);
+    stoppedAt = undefined;
     script = healthy;
     const end = Date.now() + 20_000;
     while ((await ask().catch(() => undefined)) === undefined) {

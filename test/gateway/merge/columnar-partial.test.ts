@@ -124,6 +124,16 @@ describe("columns", () => {
     expect(attempt).toThrow(expect.objectContaining({ id: "bad-partial" }) as unknown as Error);
   });
 
+  test("are refused before room is made for rows that nobody sent", () => {
+    expect(() => merged([list({ rows: 2 ** 32 - 1 })])).toThrow(/bytes .*for 4294967295 rows/);
+    const bare = list({ rows: 2 ** 32 - 1, columns: [create(ColumnValuesSchema, { field: 2, numbers: longs(1n) })] });
+    expect(() => merged([bare])).toThrow(/8 bytes for 4294967295 rows/);
+  });
+
+  test("of one list come once, even if there is nothing in them", () => {
+    expect(() => merged([list({ rows: 0, columns: [] }), list()])).toThrow(/twice/);
+  });
+
   test("of a list that has rows besides are a bad partial", () => {
     const rest = toBinary(METHOD.output, create(METHOD.output, { groups: [{ k: "a" }] } as never));
     expect(() => merged([list()], rest)).toThrow(/rows besides/);

@@ -1,6 +1,7 @@
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
 import type { RunningTelemetry } from "../telemetry/start-telemetry.ts";
+import { ADMISSION_DEFAULTS, type AdmissionLimits } from "./admission/admission-limits.ts";
 
 export interface GatewayConfig {
   /** Name among the mesh's gateways. */
@@ -29,18 +30,15 @@ export interface GatewayConfig {
 }
 
 /** Everything that the outside can fill has its bound here. */
-export interface GatewayLimits {
+export interface GatewayLimits extends AdmissionLimits {
   /** For requests that bring no deadline. */
   readonly deadlineDefaultMs: number;
   /** Longer wishes are shortened to it. */
   readonly deadlineMaxMs: number;
   readonly bodyBytesMax: number;
   readonly jsonDepthMax: number;
-  /** Queries under way at once; more are refused with retry advice. */
-  readonly queriesMax: number;
   /** Sockets of HTTP clients; more are closed as they come. */
   readonly connectionsMax: number;
-  readonly retryAfterMs: number;
   /** Queries in one answer set. */
   readonly answerSetMax: number;
   /** Least share of rows of a partial answer, whatever the client would accept. */
@@ -64,13 +62,12 @@ export interface GatewayLimits {
 }
 
 export const DEFAULT_LIMITS: GatewayLimits = {
+  ...ADMISSION_DEFAULTS,
   deadlineDefaultMs: 10_000,
   deadlineMaxMs: 120_000,
   bodyBytesMax: 1024 * 1024,
   jsonDepthMax: 32,
-  queriesMax: 256,
   connectionsMax: 4096,
-  retryAfterMs: 200,
   answerSetMax: 16,
   partialFloor: 0,
   partialBytesMax: 64 * 1024 * 1024,

@@ -15,6 +15,8 @@ import { inSlices } from "../process/turn.ts";
 import { type StepEvent, step } from "../telemetry/step-channel.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import { Admission } from "./admission/admission.ts";
+import type { QueryOutcome } from "./admission/concurrency-limit.ts";
 import { askRound } from "./ask-round.ts";
 import type { FinishedAnswer } from "./cache/answer-cache.ts";
 import type { QueryPartials } from "./cache/query-partials.ts";
@@ -62,6 +64,8 @@ export interface GatewayParts {
   readonly limits: GatewayLimits;
   /** Queries that ask the same at the same time are answered together. */
   readonly joins: boolean;
+  /** Mean delay of the event loop since the last call, in milliseconds. */
+  readonly takeLoopDelay: () => number;
   /** The table in use. Fault `not-ready` before the first. */
   readonly currentState: () => RoutingState;
   /** Told of replicas that differ. */
@@ -73,6 +77,7 @@ export class Gateway {
   /** Answers and partials that are kept, and queries that are answered together. */
   readonly shared: SharedAnswers;
   readonly limits: GatewayLimits;
+  readonly admission: Admission;
   readonly #parts: GatewayParts;
   readonly #asker: ShardAsker;
   readonly #pool: MemoryPool;
@@ -80,7 +85,10 @@ export class Gateway {
   constructor(parts: GatewayParts) {
     this.#parts = parts;
     this.limits = parts.limits;
-    this.register = new QueryRegister(parts.clock, parts.limits.queriesMax, parts.limits.retryAfterMs);
+    const { queriesMax, queueMax, retryAfterMs } = parts.limits;
+    this.admission = new Admission(parts);
+    // Those that wait, ask, and send their answer.
+    this.register = new QueryRegister(parts.clock, queriesMax + queueMax, retryAfterMs);
     this.#pool = new MemoryPool(parts.limits.memoryBytesMax, parts.limits.retryAfterMs);
     this.#asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
     const { clock, limits, joins } = parts;
@@ -136,7 +144,8 @@ export class Gateway {
     const kept = this.shared.find(query);
     if (kept !== undefined) return this.#keptAnswer(query, kept);
     return this.#asStep(query, async (open, _end, event) => {
-      const gather = (gathering: Gathering, partials?: QueryPartials) => this.#scatterAndMerge(gathering, partials);
+      const gather = (gathering: Gathering, partials?: QueryPartials) =>
+        this.#admitted(gathering, () => this.#scatterAndMerge(gathering, partials));
       const shared = await this.shared.gather(query, open, gather);
       open.answered();
       addCacheFacts(event, shared.outcome);
@@ -152,6 +161,24 @@ export class Gateway {
       addCacheFacts(event, HIT);
       return new KeptAnswer(query, finished, begin, keepBody);
     });
+  }
+
+  /** Does the work once the query has a slot, which it gives back when no shard works for it any more. */
+  async #admitted<T>(open: Gathering, work: () => Promise<T>): Promise<T> {
+    const { query, signal, shardDeadline: deadline } = open;
+    const slot = await this.admission.enter({ method: query.resolved.plan, deadline, signal });
+    let outcome: QueryOutcome = "ignored";
+    try {
+      const result = await work();
+      // With a shard missing it took as long as the shard was waited for.
+      if (open.missing.size === 0) outcome = "ok";
+      return result;
+    } catch (error) {
+      outcome = outcomeOf(error);
+      throw error;
+    } finally {
+      slot.leave(outcome);
+    }
   }
 
   async #scatterAndMerge(open: Gathering, partials: QueryPartials | undefined): Promise<AnswerPieces> {
@@ -190,7 +217,8 @@ export class Gateway {
     return new Promise((resolve, reject) => {
       const whole = this.#asStep(query, async (open, ended) => {
         const startedAt = this.#parts.clock.monotonic();
-        const streams = await openRowStreams(this.#asker, open);
+        // Not to its end: a reader may take its time.
+        const streams = await this.#admitted(open, () => openRowStreams(this.#asker, open));
         query.timings.set("scatter", this.#parts.clock.monotonic() - startedAt);
         const rows = mergeSortedRows(plan, streams, query.request);
         const ending = Promise.withResolvers<void>();
@@ -265,4 +293,10 @@ function understand(intent: QueryIntent, state: RoutingState): UnderstoodQuery {
       });
   const asked = state.shards.filter((shard) => !pruned.has(shard));
   return { resolved, request, asked, pruned, tag };
+}
+
+function outcomeOf(error: unknown): QueryOutcome {
+  const { id } = faultFromUnknown(error, "answer query");
+  if (id === "overloaded") return "dropped";
+  return id === "deadline-exceeded" ? "late" : "ignored";
 }

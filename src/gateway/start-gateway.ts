@@ -1,7 +1,9 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Fault } from "../fault/fault.ts";
 import { sleep } from "../process/clock.ts";
+import { watchLoopDelay } from "../process/loop-delay.ts";
 import { readSeal } from "../seal/seal-file.ts";
+import { observeAdmission } from "./admission/observe-admission.ts";
 import { addAdminService } from "./door/admin-service.ts";
 import { GrpcDoor } from "./door/grpc-door.ts";
 import { addQueryRoutes } from "./door/http-door.ts";
@@ -53,13 +55,23 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     return tables.current();
   };
   const joins = config.joins ?? true;
-  const gateway = new Gateway({ transport, clock, randomness, limits, currentState, joins, log: config.log });
+  const loopDelay = watchLoopDelay();
+  const gateway = new Gateway({
+    transport,
+    clock,
+    randomness,
+    limits,
+    takeLoopDelay: () => loopDelay.take(),
+    joins,
+    currentState,
+    log: config.log,
+  });
   const grpc = new GrpcDoor(gateway, clock);
   const http = httpServer(limits, problemOf);
   http.server.maxConnections = limits.connectionsMax;
-  const { postAnswerSet } = addQueryRoutes(http, gateway, clock);
+  const { postAnswerSet, turnAway } = addQueryRoutes(http, gateway, clock);
   const metrics = telemetry === undefined ? undefined : () => telemetry.prometheusText();
-  addListingRoutes(http, { gateway, postAnswerSet, isClosing: () => closing, metrics });
+  addListingRoutes(http, { gateway, postAnswerSet, turnAway, isClosing: () => closing, metrics });
   const admin = new Server({ "grpc.max_receive_message_length": ADMIN_MESSAGE_MAX });
   addAdminService(admin, { gateway: config.name, instance: randomness.id(), tables, register: gateway.register });
 
@@ -70,6 +82,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     { value: gateway.register.size, labels: {} },
   ]);
   if (telemetry !== undefined && streams !== undefined) observeStreams(telemetry, streams.counts);
+  observeAdmission(telemetry, gateway.admission);
   telemetry?.observe(
     "skynetes_latest_snapshot_age_seconds",
     "Age of the snapshot that latest means, by service",
@@ -97,6 +110,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     admin.forceShutdown();
     await gently;
     transport.close();
+    loopDelay.close();
   };
   try {
     const httpAddress = await http.listen({ host: listen.host, port: listen.httpPort });

@@ -49,6 +49,7 @@ export class StepMetrics {
   #recorders(): Readonly<Record<string, (event: StepEvent, seconds: number) => void>> {
     const queries = this.#counter("skynetes_queries", "Queries by how they ended");
     const queryTime = this.#times("skynetes_query_duration_seconds", "From the first byte in to the answer made");
+    const waitTime = this.#times("skynetes_admission_wait_duration_seconds", "Queries that waited for a slot");
     const missing = this.#counter("skynetes_missing_shards", "Shards given up in partial answers");
     const answers = this.#counter("skynetes_cache_answers", "Queries answered, by what became of them at the caches");
     const partials = this.#counter("skynetes_cache_partials", "Partials that merges needed, kept from before or not");
@@ -79,6 +80,9 @@ export class StepMetrics {
         const asked = number(facts, "partialsAsked");
         if (found > 0) partials.add(found, { result: "hit" });
         if (asked > found) partials.add(asked - found, { result: "miss" });
+      },
+      "gateway admit": ({ error }, seconds) => {
+        waitTime.record(seconds, { outcome: error === undefined ? "admitted" : "refused" });
       },
       "gateway shard call": ({ facts }, seconds) => {
         const shard = { shard: word(facts, "shard") };

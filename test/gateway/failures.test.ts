@@ -365,7 +365,7 @@ describe("queries under way", () => {
   });
 
   test("more queries than the limit are refused with retry advice, and the others are answered", async () => {
-    await start({ limits: { queriesMax: 2 } });
+    await start({ limits: { queriesMax: 2, queueMax: 0 } });
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;

@@ -30,6 +30,7 @@ import { drained, type ReaderPace, taken } from "../reply/reader-pace.ts";
 import { QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";
 import type { RoutingState } from "../table/routing-state.ts";
 import { addGatewayService } from "./gateway-service.ts";
+import { turnAwayGrpc } from "./turn-away.ts";
 
 /** A reader that was given up may so long take what is on its way, and its status. */
 const RESET_AFTER_MS = 1_000;
@@ -58,7 +59,7 @@ export class GrpcDoor {
       "grpc.max_receive_message_length": gateway.limits.bodyBytesMax,
       // Answers may be large: they are bounded where they are made.
       "grpc.max_send_message_length": -1,
-      "grpc.max_concurrent_streams": gateway.limits.queriesMax,
+      "grpc.max_concurrent_streams": gateway.limits.queriesMax + gateway.limits.queueMax,
       // Clients that hold a connection for ever never see a gateway that was added beside this one.
       "grpc.max_connection_age_ms": 30 * 60_000,
       "grpc.max_connection_age_grace_ms": gateway.limits.deadlineMaxMs,
@@ -127,6 +128,7 @@ export class GrpcDoor {
     call.on("error", () => undefined);
     let stop = () => {};
     try {
+      turnAwayGrpc(this.#gateway.admission);
       const query = this.#prepare(call, service, method);
       const answer = await this.#gateway.answer(query);
       stop = () => answer.close();
@@ -159,6 +161,7 @@ export class GrpcDoor {
     call.on("error", () => undefined);
     let stop = () => {};
     try {
+      turnAwayGrpc(this.#gateway.admission);
       const query = this.#prepare(call, service, method);
       const stream = await this.#gateway.stream(query);
       stop = () => stream.close();

@@ -33,10 +33,12 @@ import { isGetAllowed } from "../resolve/describe-mesh.ts";
 import { answerBody } from "./answer-body.ts";
 import { answerSet } from "./answer-set.ts";
 import { addRoute, type HttpServer, sendProblem } from "./http-server.ts";
+import { turnAwayHttp } from "./turn-away.ts";
 
 export const JSON_TYPE = "application/json; charset=utf-8";
 /** Replies of this size are left to the socket's own buffer. */
 const SMALL_BYTES = 64 * 1024;
+export type TurnAway = (request: FastifyRequest, reply: FastifyReply) => boolean;
 export type HttpHandler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 const CONTROLS = ["completeness", "explain", "timeout"] as const;
 
@@ -48,8 +50,9 @@ export function addQueryRoutes(
   server: HttpServer,
   gateway: Gateway,
   clock: Clock,
-): { readonly postAnswerSet: HttpHandler } {
+): { readonly postAnswerSet: HttpHandler; readonly turnAway: TurnAway } {
   const door = new HttpDoor(gateway, clock);
+  const turnAway: TurnAway = (request, reply) => turnAwayHttp(gateway.admission, reply, shownId(request));
   const guarded = (handle: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>) => {
     return (request: FastifyRequest, reply: FastifyReply) =>
       handle(request, reply).catch((error: unknown) => {
@@ -65,8 +68,9 @@ export function addQueryRoutes(
       GET: guarded((request, reply) => door.query(request, reply, [...CONTROLS, "request"])),
     },
     problemOf,
+    turnAway,
   );
-  return { postAnswerSet: guarded((request, reply) => door.set(request, reply)) };
+  return { turnAway, postAnswerSet: guarded((request, reply) => door.set(request, reply)) };
 }
 
 class HttpDoor {

@@ -54,10 +54,17 @@ export function addRoute(
   url: string,
   handlers: { readonly [M in "GET" | "POST" | "DELETE"]?: (request: FastifyRequest, reply: FastifyReply) => unknown },
   problemOf: ProblemOf,
+  /** Before anything of the body is read; it has replied when it says so. */
+  turnAway: (request: FastifyRequest, reply: FastifyReply) => boolean = () => false,
 ): void {
   const allowed = Object.keys(handlers) as HTTPMethods[];
   for (const [method, handler] of Object.entries(handlers)) {
-    server.route({ method: method as HTTPMethods, url, handler: handler as never });
+    server.route({
+      method: method as HTTPMethods,
+      url,
+      onRequest: (request, reply, next) => void (turnAway(request, reply) || next()),
+      handler: handler as never,
+    });
   }
   refuseOtherMethods(server, url, allowed, problemOf);
 }

@@ -13,13 +13,15 @@ import { parseAtLeast } from "../receive/request-controls.ts";
 import { problemOf } from "../reply/problem.ts";
 import { describeMesh, describeSnapshot, listSnapshots } from "../resolve/describe-mesh.ts";
 import type { RoutingState } from "../table/routing-state.ts";
-import { type HttpHandler, JSON_TYPE, sendJson } from "./http-door.ts";
+import { type HttpHandler, JSON_TYPE, sendJson, type TurnAway } from "./http-door.ts";
 import { addRoute, type HttpServer } from "./http-server.ts";
 import { openApi } from "./openapi.ts";
 
 export interface ListingParts {
   readonly gateway: Gateway;
   readonly postAnswerSet: HttpHandler;
+  /** Of answer sets, as of every query. */
+  readonly turnAway: TurnAway;
   /** Closing gateways are not ready: balancers look elsewhere before the sockets close. */
   readonly isClosing: () => boolean;
   /** Prometheus text; absent when nothing is measured. */
@@ -28,7 +30,7 @@ export interface ListingParts {
 
 /** What is not a query: lists, health, metrics, the API's description. The same facts as GatewayService gives. */
 export function addListingRoutes(server: HttpServer, parts: ListingParts): void {
-  const { gateway, postAnswerSet, isClosing, metrics } = parts;
+  const { gateway, postAnswerSet, turnAway, isClosing, metrics } = parts;
   const get = (url: string, answer: (request: FastifyRequest, reply: FastifyReply) => unknown) => {
     const guarded = (request: FastifyRequest, reply: FastifyReply) => {
       readQueryString(request.query, []);
@@ -48,7 +50,8 @@ export function addListingRoutes(server: HttpServer, parts: ListingParts): void 
     const { snapshot } = request.params as { snapshot: string };
     return send(reply, DescribeSnapshotResponseSchema, describeSnapshot(table(request), snapshot));
   };
-  addRoute(server, "/v1/snapshots/:snapshot", { GET: describeOne, POST: postAnswerSet }, problemOf);
+  const turnAwaySet: TurnAway = (request, reply) => request.method === "POST" && turnAway(request, reply);
+  addRoute(server, "/v1/snapshots/:snapshot", { GET: describeOne, POST: postAnswerSet }, problemOf, turnAwaySet);
   get("/v1/queries", (_request, reply) => {
     const queries = create(ListQueriesResponseSchema, { queries: gateway.register.list() });
     return send(reply, ListQueriesResponseSchema, queries);

@@ -6,7 +6,8 @@ export const LINE_CHARS_MAX = 64 * 1024 * 1024;
 
 export type AnswerLine =
   | { readonly kind: "message"; readonly json: unknown; readonly text: string }
-  | { readonly kind: "end"; readonly completeness: unknown };
+  /** `end`: all that the last line says. */
+  | { readonly kind: "end"; readonly completeness: unknown; readonly end?: unknown };
 
 /**
  * Reads a streamed answer line by line, at the reader's pace. The last line says that the answer is whole; a body that
@@ -17,7 +18,8 @@ export async function* answerLines(body: AsyncIterable<Uint8Array>, attempted: s
     const json = parseLine(text, attempted);
     if (typeof json === "object" && json !== null && "$error" in json) throw errorOfProblem(json.$error, attempted);
     if (typeof json === "object" && json !== null && "$end" in json) {
-      yield { kind: "end", completeness: (json.$end as { completeness?: unknown } | null)?.completeness };
+      const end = json.$end as { completeness?: unknown } | null;
+      yield { kind: "end", completeness: end?.completeness, end };
       return;
     }
     yield { kind: "message", json, text };

@@ -23,7 +23,7 @@ import { type Completeness, completenessOf } from "./answer-completeness.ts";
 import { type AnswerLine, answerLines } from "./answer-lines.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { QueryError } from "./query-error.ts";
-import { type QueryOptions, queryPath } from "./query-request.ts";
+import { type ExplainMode, type QueryOptions, queryPath } from "./query-request.ts";
 
 export type { Problem } from "./query-error.ts";
 export type { Completeness, QueryOptions };
@@ -78,8 +78,11 @@ export interface Client {
    * kind a method is.
    */
   callJson(call: JsonCall, options?: QueryOptions): AsyncIterable<AnswerLine>;
-  /** How the query would be answered, without asking the shards. */
-  explainJson(call: JsonCall, options?: QueryOptions): Promise<unknown>;
+  /**
+   * How the query would be answered, without asking the shards; with `profile` how it was, beside the answer. A stream's
+   * rows are read and left: its end is returned.
+   */
+  explainJson(call: JsonCall, options?: QueryOptions, mode?: ExplainMode): Promise<unknown>;
   /** Any of the gateway's own resources: `/v1/snapshots`, `/v1/mesh`, `/v1/queries`. */
   getJson(path: string, options?: Pick<QueryOptions, "signal">): Promise<unknown>;
   close(): Promise<void>;
@@ -147,10 +150,13 @@ export function createClient({ baseUrl }: ClientOptions): Client {
     query,
     stream,
     callJson,
-    async explainJson(call, options = {}) {
+    async explainJson(call, options = {}, mode = "plan") {
       const attempted = `explain ${call.service}/${call.method} at ${call.snapshot}`;
-      const path = queryPath(call.snapshot, call.service, call.method, options, true);
-      return (await http.post(path, call.request, options, attempted)).json();
+      const path = queryPath(call.snapshot, call.service, call.method, options, mode);
+      const reply = await http.post(path, call.request, options, attempted);
+      if (!reply.isNdjson) return reply.json();
+      for await (const line of answerLines(reply.chunks(), attempted)) if (line.kind === "end") return line.end;
+      return undefined;
     },
     async getJson(path, options = {}) {
       return (await http.get(path, options, `get ${path}`)).json();

@@ -9,12 +9,15 @@ export interface QueryOptions {
   readonly signal?: AbortSignal;
 }
 
+/** `plan`: how it would be answered, no shard is asked. `profile`: the answer, and how it came about. */
+export type ExplainMode = "plan" | "profile";
+
 export function queryPath(
   snapshot: string,
   service: string,
   method: string,
   options: QueryOptions,
-  explain = false,
+  explain?: ExplainMode,
 ): string {
   const version = options.version === undefined ? "" : `@${encodeURIComponent(options.version)}`;
   const path = `/v1/snapshots/${encodeURIComponent(snapshot)}/${encodeURIComponent(service)}${version}/${encodeURIComponent(method)}`;
@@ -25,7 +28,7 @@ export function queryPath(
     controls.set("completeness", completeness.min === undefined ? "partial" : `partial;min=${completeness.min}`);
   }
   if (timeoutMs !== undefined) controls.set("timeout", `${Math.ceil(timeoutMs)}ms`);
-  if (explain) controls.set("explain", "plan");
+  if (explain !== undefined) controls.set("explain", explain);
   const text = controls.toString();
   return text === "" ? path : `${path}?${text}`;
 }

@@ -41,8 +41,11 @@ export async function askRound(
 
   const ask = async (request: ShardRequest, question: ShardQuestion, kept?: ShardReply) => {
     const { shard } = request;
+    const visit = open.query.profile?.visit(shard);
     try {
       const reply = kept ?? (await askShard(parts.asker, question, open.signal));
+      if (kept !== undefined) visit?.cached();
+      visit?.answered(reply);
       open.throwIfStopped();
       if (open.missing.has(shard)) return;
       gathered.bytes += reply.message.length;
@@ -56,6 +59,7 @@ export async function askRound(
       const bounds = decodeBounds(shard, reply.bounds);
       const partial = { shard, request, message: reply.message, bounds };
       await inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
+      visit?.merged();
       // What is kept of it the merge has counted.
       open.release(reply.message.length);
       if (kept === undefined) parts.partials?.keep(question, reply);
@@ -64,6 +68,7 @@ export async function askRound(
     } catch (error) {
       if (kept !== undefined) parts.partials?.drop(shard);
       const fault = faultFromUnknown(error, `ask shard ${shard}`);
+      visit?.failed(fault);
       if (open.missing.has(shard)) return;
       open.giveUpShard(shard, fault);
       merge.exclude(shard);

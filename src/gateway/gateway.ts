@@ -16,7 +16,7 @@ import { type StepEvent, step } from "../telemetry/step-channel.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { Admission } from "./admission/admission.ts";
-import type { QueryOutcome } from "./admission/concurrency-limit.ts";
+import { admitted } from "./admission/admitted.ts";
 import { askRound } from "./ask-round.ts";
 import type { FinishedAnswer } from "./cache/answer-cache.ts";
 import type { QueryPartials } from "./cache/query-partials.ts";
@@ -34,11 +34,14 @@ import { MemoryPool } from "./query/memory-pool.ts";
 import { OpenQuery } from "./query/open-query.ts";
 import type { PreparedQuery, UnderstoodQuery } from "./query/prepared-query.ts";
 import { addCacheFacts, queryFacts } from "./query/query-facts.ts";
+import { QueryProfile } from "./query/query-profile.ts";
 import { QueryRegister } from "./query/query-register.ts";
 import type { QueryIntent } from "./receive/query-intent.ts";
 import { decodeRequest } from "./receive/request-message.ts";
+import { describeProfile } from "./reply/describe-profile.ts";
 import { entityTag } from "./reply/entity-tag.ts";
 import { type Explanation, explainQuery } from "./reply/explain-query.ts";
+import type { ProfileJson } from "./reply/profile-json.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
 import { openRowStreams, untilStopped } from "./row-streams.ts";
 import { scatterPolicy } from "./scatter/scatter-policy.ts";
@@ -130,11 +133,14 @@ export class Gateway {
     if (timeoutMs <= 0) throw new Fault("deadline-exceeded", "prepare query: the deadline has passed");
 
     const understood = this.shared.understand(intent, state, () => understand(intent, state));
+    const { wantsProfile } = intent;
     return {
       ...understood,
       id: intent.queryId ?? randomness.id(),
       intent,
       deadline: startedAt + timeoutMs,
+      ...(wantsProfile === true ? { tag: undefined } : {}),
+      profile: wantsProfile === true ? new QueryProfile(clock, understood.resolved.plan.method.output) : undefined,
       timings: new Map([["resolve", clock.monotonic() - startedAt]]),
     };
   }
@@ -145,7 +151,7 @@ export class Gateway {
     if (kept !== undefined) return this.#keptAnswer(query, kept);
     return this.#asStep(query, async (open, _end, event) => {
       const gather = (gathering: Gathering, partials?: QueryPartials) =>
-        this.#admitted(gathering, () => this.#scatterAndMerge(gathering, partials));
+        admitted(this.admission, this.#parts.clock, gathering, () => this.#scatterAndMerge(gathering, partials));
       const shared = await this.shared.gather(query, open, gather);
       open.answered();
       addCacheFacts(event, shared.outcome);
@@ -163,24 +169,6 @@ export class Gateway {
     });
   }
 
-  /** Does the work once the query has a slot, which it gives back when no shard works for it any more. */
-  async #admitted<T>(open: Gathering, work: () => Promise<T>): Promise<T> {
-    const { query, signal, shardDeadline: deadline } = open;
-    const slot = await this.admission.enter({ method: query.resolved.plan, deadline, signal });
-    let outcome: QueryOutcome = "ignored";
-    try {
-      const result = await work();
-      // With a shard missing it took as long as the shard was waited for.
-      if (open.missing.size === 0) outcome = "ok";
-      return result;
-    } catch (error) {
-      outcome = outcomeOf(error);
-      throw error;
-    } finally {
-      slot.leave(outcome);
-    }
-  }
-
   async #scatterAndMerge(open: Gathering, partials: QueryPartials | undefined): Promise<AnswerPieces> {
     const { query } = open;
     const { clock, limits } = this.#parts;
@@ -195,6 +183,7 @@ export class Gateway {
     let round = merge.begin();
     for (let number = 1; round.length > 0; number++) {
       const requests = round;
+      query.profile?.beginRound(number);
       const facts = { round: number, calls: requests.length };
       await step("gateway", "scatter", facts, () => askRound(parts, open, merge, requests, gathered));
       round = await inSlices(merge.nextSlices(), clock, open.signal);
@@ -218,7 +207,9 @@ export class Gateway {
       const whole = this.#asStep(query, async (open, ended) => {
         const startedAt = this.#parts.clock.monotonic();
         // Not to its end: a reader may take its time.
-        const streams = await this.#admitted(open, () => openRowStreams(this.#asker, open));
+        const streams = await admitted(this.admission, this.#parts.clock, open, () =>
+          openRowStreams(this.#asker, open),
+        );
         query.timings.set("scatter", this.#parts.clock.monotonic() - startedAt);
         const rows = mergeSortedRows(plan, streams, query.request);
         const ending = Promise.withResolvers<void>();
@@ -242,6 +233,11 @@ export class Gateway {
   /** How the query would be answered; no shard is asked. */
   explain(query: PreparedQuery): Explanation {
     return explainQuery(query);
+  }
+
+  /** How the query was answered: once its answer is there, or its stream has ended. Undefined: nobody asked for that. */
+  profile(query: PreparedQuery): ProfileJson | undefined {
+    return query.profile === undefined ? undefined : describeProfile(query, query.profile);
   }
 
   #open(query: PreparedQuery): OpenQuery {
@@ -293,10 +289,4 @@ function understand(intent: QueryIntent, state: RoutingState): UnderstoodQuery {
       });
   const asked = state.shards.filter((shard) => !pruned.has(shard));
   return { resolved, request, asked, pruned, tag };
-}
-
-function outcomeOf(error: unknown): QueryOutcome {
-  const { id } = faultFromUnknown(error, "answer query");
-  if (id === "overloaded") return "dropped";
-  return id === "deadline-exceeded" ? "late" : "ignored";
 }

@@ -6,6 +6,7 @@ import { requestEncoder, shardQuestion } from "./ask-round.ts";
 import { decodePartial } from "./merge/decode-partial.ts";
 import { shardRequest } from "./plan/shard-request.ts";
 import type { OpenQuery } from "./query/open-query.ts";
+import type { VisitRecorder } from "./query/query-profile.ts";
 import { openShardStream } from "./scatter/ask-shard.ts";
 import type { ShardAsker } from "./scatter/shard-asker.ts";
 
@@ -17,11 +18,15 @@ export async function openRowStreams(asker: ShardAsker, open: OpenQuery): Promis
   const encode = requestEncoder(open);
   const streams = new Map<number, AsyncIterable<Message>>();
   const openOne = async (shard: number) => {
+    const visit = query.profile?.visit(shard);
     try {
       const stream = await openShardStream(asker, shardQuestion(open, { shard, request }, encode), open.signal);
-      streams.set(shard, rowsOf(stream.messages, shard, open));
+      visit?.answered(stream);
+      streams.set(shard, rowsOf(stream.messages, shard, open, visit));
     } catch (error) {
-      open.giveUpShard(shard, faultFromUnknown(error, `ask shard ${shard}`));
+      const fault = faultFromUnknown(error, `ask shard ${shard}`);
+      visit?.failed(fault);
+      open.giveUpShard(shard, fault);
     }
   };
   await step("gateway", "scatter", { round: 1, calls: query.asked.length }, async () => {
@@ -35,12 +40,19 @@ async function* rowsOf(
   messages: AsyncIterable<Uint8Array>,
   shard: number,
   open: OpenQuery,
+  visit: VisitRecorder | undefined,
 ): AsyncGenerator<Message, void, undefined> {
   try {
     const { output } = open.query.resolved.plan.method;
-    for await (const message of messages) yield decodePartial(output, { shard, message });
+    for await (const message of messages) {
+      visit?.row(message.length);
+      yield decodePartial(output, { shard, message });
+    }
+    visit?.merged();
   } catch (error) {
-    open.giveUpShard(shard, faultFromUnknown(error, `read rows of shard ${shard}`));
+    const fault = faultFromUnknown(error, `read rows of shard ${shard}`);
+    visit?.failed(fault);
+    open.giveUpShard(shard, fault);
   }
 }
 

@@ -89,8 +89,9 @@ class HttpDoor {
   ): Promise<unknown> {
     const { snapshot, service, method } = request.params as { snapshot: string; service: string; method: string };
     const query = readQueryString(request.query, controls);
-    if (query.explain !== undefined && query.explain !== "plan") {
-      throw new Fault("invalid-request", `read explain: ${JSON.stringify(query.explain.slice(0, 80))} is not "plan"`);
+    if (query.explain !== undefined && query.explain !== "plan" && query.explain !== "profile") {
+      const shown = JSON.stringify(query.explain.slice(0, 80));
+      throw new Fault("invalid-request", `read explain: ${shown} is neither "plan" nor "profile"`);
     }
     const depthMax = this.#gateway.limits.jsonDepthMax;
     const bytes = request.body as Buffer | undefined;
@@ -105,6 +106,7 @@ class HttpDoor {
       quality: parseQuality(query.completeness),
       timeoutMs: parseTimeout(query.timeout),
       ...wishesOf(request),
+      wantsProfile: query.explain === "profile",
       signal: clientSignal(reply.raw),
     });
     const getAllowed = isGetAllowed(prepared.resolved.plan.method);
@@ -153,7 +155,7 @@ class HttpDoor {
     caching: Record<string, string>,
   ): Promise<unknown> {
     const { completeness, outcome } = answer;
-    const body = await answerBody(query, answer, this.#clock);
+    const body = await answerBody(query, answer, this.#clock, this.#profileOf(query));
     // An incomplete answer is never kept and never shared.
     const kept = completeness.complete ? caching : { "cache-control": "no-store" };
     const headers = {
@@ -206,7 +208,9 @@ class HttpDoor {
       const lines = (async function* () {
         for await (const row of stream.messages) yield messageJson(plan.method.output, row, version.registry);
       })();
-      const last = () => ({ $end: { completeness: completenessJson(stream.completeness()) } });
+      const last = () => ({
+        $end: { completeness: completenessJson(stream.completeness()), ...this.#profileOf(query) },
+      });
       await writeLines(out, lines, last, {
         clock: this.#clock,
         stalledMs: this.#gateway.limits.stalledReaderMs,
@@ -244,6 +248,11 @@ class HttpDoor {
     } finally {
       for (const answer of held) answer.close();
     }
+  }
+
+  #profileOf(query: PreparedQuery): { readonly profile?: JsonValue } {
+    const profile = this.#gateway.profile(query);
+    return profile === undefined ? {} : { profile: profile as unknown as JsonValue };
   }
 
   #requestJson(query: PreparedQuery): JsonValue {

@@ -18,7 +18,14 @@ const COMPLETENESS = parameter("query", "completeness", "`strict`, or `partial;m
   default: "strict",
 });
 const TIMEOUT = parameter("query", "timeout", "Such as `250ms`, `2s`, `1m`.", { type: "string" });
-const EXPLAIN = parameter("query", "explain", "How it would be answered, without asking.", { enum: ["plan"] });
+const EXPLAIN = parameter(
+  "query",
+  "explain",
+  "`plan`: how it would be answered, without asking. `profile`: the answer, and how it came about.",
+  {
+    enum: ["plan", "profile"],
+  },
+);
 const REQUEST = parameter("query", "request", "The request as JSON.", { type: "string", default: "{}" });
 
 /** OpenAPI 3.1 of what this gateway serves now: the bound services as the newest versions describe them. */

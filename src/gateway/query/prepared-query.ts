@@ -1,6 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { QueryIntent } from "../receive/query-intent.ts";
 import type { ResolvedQuery } from "../resolve/resolve-query.ts";
+import type { QueryProfile } from "./query-profile.ts";
 
 /** What a request means in one table; the same for every client that sends it. */
 export interface UnderstoodQuery {
@@ -21,6 +22,8 @@ export interface PreparedQuery extends UnderstoodQuery {
   readonly intent: QueryIntent;
   /** In monotonic time. */
   readonly deadline: number;
+  /** Collects how the query is answered, where its client asked for that. Such an answer is neither kept nor tagged. */
+  readonly profile: QueryProfile | undefined;
   /** Durations so far in milliseconds, for `Server-Timing`. */
   readonly timings: Map<string, number>;
 }

@@ -29,6 +29,8 @@ export interface QueryIntent {
   readonly traceparent?: string | undefined;
   /** What the gateway's caches may do; anything, where the client says nothing. */
   readonly cache?: CacheWish | undefined;
+  /** How the query was answered is wanted beside its answer. */
+  readonly wantsProfile?: boolean;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
 }

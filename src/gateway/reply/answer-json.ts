@@ -27,6 +27,8 @@ export interface AnswerParts {
   readonly pieces: readonly Uint8Array[];
   readonly snapshot: { readonly id: string; readonly version: string };
   readonly completeness: Completeness;
+  /** Where it was asked for by `explain=profile`. */
+  readonly profile?: JsonValue;
 }
 
 /** A registry's messages are compiled once. */
@@ -39,5 +41,7 @@ export function* answerJson({ desc, registry, pieces, ...parts }: AnswerParts): 
   const answer = yield* writer.write(desc, pieces);
   const snapshot = JSON.stringify(parts.snapshot);
   const completeness = JSON.stringify(completenessJson(parts.completeness));
-  return [Buffer.from('{"answer":'), ...answer, Buffer.from(`,"snapshot":${snapshot},"completeness":${completeness}}`)];
+  const profile = parts.profile === undefined ? "" : `,"profile":${JSON.stringify(parts.profile)}`;
+  const rest = `,"snapshot":${snapshot},"completeness":${completeness}${profile}}`;
+  return [Buffer.from('{"answer":'), ...answer, Buffer.from(rest)];
 }

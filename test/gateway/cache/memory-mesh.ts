@@ -106,6 +106,7 @@ export class MemoryMesh {
       randomness: { unit: () => 0.5, id: () => `q${++ids}` },
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       joins: options.joins ?? true,
+      takeLoopDelay: () => 0,
       currentState: () => this.state,
     });
   }

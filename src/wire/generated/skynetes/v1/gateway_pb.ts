@@ -9,23 +9,23 @@
 // @generated from file skynetes/v1/gateway.proto (package skynetes.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Seal } from "./seal_pb.ts";
 import { file_skynetes_v1_seal } from "./seal_pb.ts";
-import type { ShardCount } from "./stamp_pb.ts";
+import type { Completeness, ShardCount } from "./stamp_pb.ts";
 import { file_skynetes_v1_stamp } from "./stamp_pb.ts";
 import type { Binding, ShardRoute } from "./table_pb.ts";
 import { file_skynetes_v1_table } from "./table_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file skynetes/v1/gateway.proto.
  */
 export const file_skynetes_v1_gateway: GenFile = /*@__PURE__*/
-  fileDesc("Chlza3luZXRlcy92MS9nYXRld2F5LnByb3RvEgtza3luZXRlcy52MSIVChNEZXNjcmliZU1lc2hSZXF1ZXN0Io8BChREZXNjcmliZU1lc2hSZXNwb25zZRIMCgRtZXNoGAEgASgJEg0KBWVwb2NoGAIgASgDEicKBnNoYXJkcxgDIAMoCzIXLnNreW5ldGVzLnYxLlNoYXJkUm91dGUSMQoIc2VydmljZXMYBCADKAsyHy5za3luZXRlcy52MS5TZXJ2aWNlRGVzY3JpcHRpb24ieAoSU2VydmljZURlc2NyaXB0aW9uEg8KB3NlcnZpY2UYASABKAkSDgoGbGF0ZXN0GAIgASgJEhAKCHZlcnNpb25zGAMgAygJEi8KB21ldGhvZHMYBCADKAsyHi5za3luZXRlcy52MS5NZXRob2REZXNjcmlwdGlvbiJQChFNZXRob2REZXNjcmlwdGlvbhIMCgRuYW1lGAEgASgJEhgKEHNlcnZlcl9zdHJlYW1pbmcYAiABKAgSEwoLZ2V0X2FsbG93ZWQYAyABKAgiFgoUTGlzdFNuYXBzaG90c1JlcXVlc3QiSAoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEi8KCXNuYXBzaG90cxgBIAMoCzIcLnNreW5ldGVzLnYxLlNuYXBzaG90U3VtbWFyeSLBAQoPU25hcHNob3RTdW1tYXJ5EgoKAmlkGAEgASgJEi4KCmNyZWF0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBWFzX29mGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRyb3dzGAQgASgDEiYKCGJpbmRpbmdzGAUgAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIRCglsYXRlc3Rfb2YYBiADKAkiKwoXRGVzY3JpYmVTbmFwc2hvdFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkiagoYRGVzY3JpYmVTbmFwc2hvdFJlc3BvbnNlEi0KB3N1bW1hcnkYASABKAsyHC5za3luZXRlcy52MS5TbmFwc2hvdFN1bW1hcnkSHwoEc2VhbBgCIAEoCzIRLnNreW5ldGVzLnYxLlNlYWwiVAoORXhwbGFpblJlcXVlc3QSEAoIc25hcHNob3QYASABKAkSDwoHc2VydmljZRgCIAEoCRIOCgZtZXRob2QYAyABKAkSDwoHcmVxdWVzdBgEIAEoDCItCg9FeHBsYWluUmVzcG9uc2USDAoEdGV4dBgBIAEoCRIMCgRqc29uGAIgASgJIhQKEkxpc3RRdWVyaWVzUmVxdWVzdCJAChNMaXN0UXVlcmllc1Jlc3BvbnNlEikKB3F1ZXJpZXMYASADKAsyGC5za3luZXRlcy52MS5RdWVyeVN0YXR1cyLsAQoLUXVlcnlTdGF0dXMSCgoCaWQYASABKAkSEAoIc25hcHNob3QYAiABKAkSDwoHc2VydmljZRgDIAEoCRIOCgZtZXRob2QYBCABKAkSFwoPc2VydmljZV92ZXJzaW9uGAUgASgJEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCXJlbWFpbmluZxgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgZzaGFyZHMYCCABKAsyFy5za3luZXRlcy52MS5TaGFyZENvdW50IiAKEkNhbmNlbFF1ZXJ5UmVxdWVzdBIKCgJpZBgBIAEoCSIVChNDYW5jZWxRdWVyeVJlc3BvbnNlMogECg5HYXRld2F5U2VydmljZRJTCgxEZXNjcmliZU1lc2gSIC5za3luZXRlcy52MS5EZXNjcmliZU1lc2hSZXF1ZXN0GiEuc2t5bmV0ZXMudjEuRGVzY3JpYmVNZXNoUmVzcG9uc2USVgoNTGlzdFNuYXBzaG90cxIhLnNreW5ldGVzLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0GiIuc2t5bmV0ZXMudjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlEl8KEERlc2NyaWJlU25hcHNob3QSJC5za3luZXRlcy52MS5EZXNjcmliZVNuYXBzaG90UmVxdWVzdBolLnNreW5ldGVzLnYxLkRlc2NyaWJlU25hcHNob3RSZXNwb25zZRJECgdFeHBsYWluEhsuc2t5bmV0ZXMudjEuRXhwbGFpblJlcXVlc3QaHC5za3luZXRlcy52MS5FeHBsYWluUmVzcG9uc2USUAoLTGlzdFF1ZXJpZXMSHy5za3luZXRlcy52MS5MaXN0UXVlcmllc1JlcXVlc3QaIC5za3luZXRlcy52MS5MaXN0UXVlcmllc1Jlc3BvbnNlElAKC0NhbmNlbFF1ZXJ5Eh8uc2t5bmV0ZXMudjEuQ2FuY2VsUXVlcnlSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuQ2FuY2VsUXVlcnlSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_skynetes_v1_seal, file_skynetes_v1_stamp, file_skynetes_v1_table]);
+  fileDesc("Chlza3luZXRlcy92MS9nYXRld2F5LnByb3RvEgtza3luZXRlcy52MSIVChNEZXNjcmliZU1lc2hSZXF1ZXN0Io8BChREZXNjcmliZU1lc2hSZXNwb25zZRIMCgRtZXNoGAEgASgJEg0KBWVwb2NoGAIgASgDEicKBnNoYXJkcxgDIAMoCzIXLnNreW5ldGVzLnYxLlNoYXJkUm91dGUSMQoIc2VydmljZXMYBCADKAsyHy5za3luZXRlcy52MS5TZXJ2aWNlRGVzY3JpcHRpb24ieAoSU2VydmljZURlc2NyaXB0aW9uEg8KB3NlcnZpY2UYASABKAkSDgoGbGF0ZXN0GAIgASgJEhAKCHZlcnNpb25zGAMgAygJEi8KB21ldGhvZHMYBCADKAsyHi5za3luZXRlcy52MS5NZXRob2REZXNjcmlwdGlvbiJQChFNZXRob2REZXNjcmlwdGlvbhIMCgRuYW1lGAEgASgJEhgKEHNlcnZlcl9zdHJlYW1pbmcYAiABKAgSEwoLZ2V0X2FsbG93ZWQYAyABKAgiFgoUTGlzdFNuYXBzaG90c1JlcXVlc3QiSAoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEi8KCXNuYXBzaG90cxgBIAMoCzIcLnNreW5ldGVzLnYxLlNuYXBzaG90U3VtbWFyeSLBAQoPU25hcHNob3RTdW1tYXJ5EgoKAmlkGAEgASgJEi4KCmNyZWF0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBWFzX29mGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRyb3dzGAQgASgDEiYKCGJpbmRpbmdzGAUgAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIRCglsYXRlc3Rfb2YYBiADKAkiKwoXRGVzY3JpYmVTbmFwc2hvdFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkiagoYRGVzY3JpYmVTbmFwc2hvdFJlc3BvbnNlEi0KB3N1bW1hcnkYASABKAsyHC5za3luZXRlcy52MS5TbmFwc2hvdFN1bW1hcnkSHwoEc2VhbBgCIAEoCzIRLnNreW5ldGVzLnYxLlNlYWwifAoORXhwbGFpblJlcXVlc3QSEAoIc25hcHNob3QYASABKAkSDwoHc2VydmljZRgCIAEoCRIOCgZtZXRob2QYAyABKAkSDwoHcmVxdWVzdBgEIAEoDBImCgRtb2RlGAUgASgOMhguc2t5bmV0ZXMudjEuRXhwbGFpbk1vZGUibgoPRXhwbGFpblJlc3BvbnNlEgwKBHRleHQYASABKAkSDAoEanNvbhgCIAEoCRIOCgZhbnN3ZXIYAyABKAwSLwoMY29tcGxldGVuZXNzGAQgASgLMhkuc2t5bmV0ZXMudjEuQ29tcGxldGVuZXNzIhQKEkxpc3RRdWVyaWVzUmVxdWVzdCJAChNMaXN0UXVlcmllc1Jlc3BvbnNlEikKB3F1ZXJpZXMYASADKAsyGC5za3luZXRlcy52MS5RdWVyeVN0YXR1cyLsAQoLUXVlcnlTdGF0dXMSCgoCaWQYASABKAkSEAoIc25hcHNob3QYAiABKAkSDwoHc2VydmljZRgDIAEoCRIOCgZtZXRob2QYBCABKAkSFwoPc2VydmljZV92ZXJzaW9uGAUgASgJEi4KCnN0YXJ0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCXJlbWFpbmluZxgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgZzaGFyZHMYCCABKAsyFy5za3luZXRlcy52MS5TaGFyZENvdW50IiAKEkNhbmNlbFF1ZXJ5UmVxdWVzdBIKCgJpZBgBIAEoCSIVChNDYW5jZWxRdWVyeVJlc3BvbnNlKkUKC0V4cGxhaW5Nb2RlEhwKGEVYUExBSU5fTU9ERV9VTlNQRUNJRklFRBAAEhgKFEVYUExBSU5fTU9ERV9QUk9GSUxFEAEyiAQKDkdhdGV3YXlTZXJ2aWNlElMKDERlc2NyaWJlTWVzaBIgLnNreW5ldGVzLnYxLkRlc2NyaWJlTWVzaFJlcXVlc3QaIS5za3luZXRlcy52MS5EZXNjcmliZU1lc2hSZXNwb25zZRJWCg1MaXN0U25hcHNob3RzEiEuc2t5bmV0ZXMudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaIi5za3luZXRlcy52MS5MaXN0U25hcHNob3RzUmVzcG9uc2USXwoQRGVzY3JpYmVTbmFwc2hvdBIkLnNreW5ldGVzLnYxLkRlc2NyaWJlU25hcHNob3RSZXF1ZXN0GiUuc2t5bmV0ZXMudjEuRGVzY3JpYmVTbmFwc2hvdFJlc3BvbnNlEkQKB0V4cGxhaW4SGy5za3luZXRlcy52MS5FeHBsYWluUmVxdWVzdBocLnNreW5ldGVzLnYxLkV4cGxhaW5SZXNwb25zZRJQCgtMaXN0UXVlcmllcxIfLnNreW5ldGVzLnYxLkxpc3RRdWVyaWVzUmVxdWVzdBogLnNreW5ldGVzLnYxLkxpc3RRdWVyaWVzUmVzcG9uc2USUAoLQ2FuY2VsUXVlcnkSHy5za3luZXRlcy52MS5DYW5jZWxRdWVyeVJlcXVlc3QaIC5za3luZXRlcy52MS5DYW5jZWxRdWVyeVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_skynetes_v1_seal, file_skynetes_v1_stamp, file_skynetes_v1_table]);
 
 /**
  * @generated from message skynetes.v1.DescribeMeshRequest
@@ -277,6 +277,11 @@ export type ExplainRequest = Message<"skynetes.v1.ExplainRequest"> & {
    * @generated from field: bytes request = 4;
    */
   request: Uint8Array;
+
+  /**
+   * @generated from field: skynetes.v1.ExplainMode mode = 5;
+   */
+  mode: ExplainMode;
 };
 
 /**
@@ -303,6 +308,20 @@ export type ExplainResponse = Message<"skynetes.v1.ExplainResponse"> & {
    * @generated from field: string json = 2;
    */
   json: string;
+
+  /**
+   * With a profile: the answer in the method's response message. A stream is read to its end, and not returned.
+   *
+   * @generated from field: bytes answer = 3;
+   */
+  answer: Uint8Array;
+
+  /**
+   * With a profile.
+   *
+   * @generated from field: skynetes.v1.Completeness completeness = 4;
+   */
+  completeness?: Completeness | undefined;
 };
 
 /**
@@ -425,6 +444,36 @@ export const CancelQueryResponseSchema: GenMessage<CancelQueryResponse> = /*@__P
   messageDesc(file_skynetes_v1_gateway, 15);
 
 /**
+ * @generated from enum skynetes.v1.ExplainMode
+ */
+export const ExplainMode = {
+  /**
+   * The plan.
+   *
+   * @generated from enum value: EXPLAIN_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Asks the shards, and tells for each answer who gave it and where its time went.
+   *
+   * @generated from enum value: EXPLAIN_MODE_PROFILE = 1;
+   */
+  PROFILE: 1,
+} as const;
+
+/**
+ * @generated from enum skynetes.v1.ExplainMode
+ */
+export type ExplainMode = (typeof ExplainMode)[keyof typeof ExplainMode] | UnknownEnum;
+
+/**
+ * Describes the enum skynetes.v1.ExplainMode.
+ */
+export const ExplainModeSchema: GenEnum<ExplainMode> = /*@__PURE__*/
+  enumDesc(file_skynetes_v1_gateway, 0);
+
+/**
  * @generated from service skynetes.v1.GatewayService
  */
 export const GatewayService: GenService<{
@@ -455,7 +504,7 @@ export const GatewayService: GenService<{
     output: typeof DescribeSnapshotResponseSchema;
   },
   /**
-   * How a request would be answered, without asking the shards.
+   * How a request would be answered, without asking the shards; or, with EXPLAIN_MODE_PROFILE, how it was answered.
    *
    * @generated from rpc skynetes.v1.GatewayService.Explain
    */

@@ -1,7 +1,10 @@
+import type { Socket } from "node:net";
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
 import type { RunningTelemetry } from "../telemetry/start-telemetry.ts";
+import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from "./admission/admission-limits.ts";
+import type { GatewayPart, WholeGateway } from "./whole-gateway.ts";
 
 export interface GatewayConfig {
   /** Name among the mesh's gateways. */
@@ -12,8 +15,10 @@ export interface GatewayConfig {
     readonly httpPort: number;
     readonly grpcPort: number;
     /** Never open to clients: whoever reaches it decides where queries go. */
-    readonly adminPort: number;
+    readonly adminPort?: number;
   };
+  /** In a worker, which has no admin port: what it is a part of. */
+  readonly partOf?: PartOf;
   /** Seals are read from `<archive>/snapshots/<id>.seal.json`. */
   readonly archiveDirectory: string;
   readonly limits?: Partial<GatewayLimits>;
@@ -27,6 +32,14 @@ export interface GatewayConfig {
   readonly telemetry?: RunningTelemetry;
   /** Told of replicas that differ. */
   readonly log?: LineLog;
+}
+
+export interface PartOf {
+  readonly whole: WholeGateway;
+  /** Called before there is any connection: makes the part known, and returns the table to begin with. */
+  join(part: GatewayPart): Promise<RouteTable | undefined>;
+  /** Called instead of listening: connections are brought to the doors. */
+  take(doors: { readonly http: (socket: Socket) => void; readonly grpc: (socket: Socket) => void }): void;
 }
 
 /** Everything that the outside can fill has its bound here. */
@@ -84,7 +97,9 @@ export const DEFAULT_LIMITS: GatewayLimits = {
 export interface RunningGateway {
   readonly httpAddress: string;
   readonly grpcAddress: string;
+  /** Empty in a worker. */
   readonly adminAddress: string;
+  readonly part: GatewayPart;
   /** Refuses new queries, lets those under way end within `drainMs`, then closes every socket. */
   close(): Promise<void>;
 }

@@ -1,16 +1,16 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Fault } from "../fault/fault.ts";
 import { sleep } from "../process/clock.ts";
 import { watchLoopDelay } from "../process/loop-delay.ts";
 import { readSeal } from "../seal/seal-file.ts";
 import { observeAdmission } from "./admission/observe-admission.ts";
-import { addAdminService } from "./door/admin-service.ts";
+import { listenAdmin, type RunningAdmin } from "./door/admin-service.ts";
 import { GrpcDoor } from "./door/grpc-door.ts";
 import { addQueryRoutes } from "./door/http-door.ts";
-import { httpServer } from "./door/http-server.ts";
+import { httpServer, takeConnections } from "./door/http-server.ts";
 import { addListingRoutes } from "./door/listing-routes.ts";
 import { Gateway } from "./gateway.ts";
 import { DEFAULT_LIMITS, type GatewayConfig, type RunningGateway } from "./gateway-config.ts";
+import { gatewayPart } from "./gateway-part.ts";
 import { observeMemory } from "./observe-memory.ts";
 import { observeStreams } from "./observe-streams.ts";
 import { problemOf } from "./reply/problem.ts";
@@ -18,15 +18,13 @@ import { ConverseTransport } from "./scatter/converse/converse-transport.ts";
 import { GrpcShardTransport } from "./scatter/grpc-shard-transport.ts";
 import { TableKeeper } from "./table/table-keeper.ts";
 
-/** Tables carry the descriptors of all versions. */
-const ADMIN_MESSAGE_MAX = 64 * 1024 * 1024;
 /** How often the closing gateway looks whether the last query has ended. */
 const DRAIN_LOOK_MS = 20;
 /** Last replies may take so long to be written when the gateway closes. */
 const FLUSH_MS = 250;
 
 /**
- * A gateway that listens. It answers `not-ready` until a table is applied over its admin port.
+ * A gateway that listens, in one process. It answers `not-ready` until a table is applied over its admin port.
  *
  * Throws when a port is taken; then nothing is left listening.
  */
@@ -66,14 +64,14 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     currentState,
     log: config.log,
   });
-  const grpc = new GrpcDoor(gateway, clock);
+  const part = gatewayPart({ tables, register: gateway.register, isClosing: () => closing, telemetry });
+  const whole = config.partOf?.whole ?? part;
+  const grpc = new GrpcDoor(gateway, clock, whole);
   const http = httpServer(limits, problemOf);
   http.server.maxConnections = limits.connectionsMax;
   const { postAnswerSet, turnAway } = addQueryRoutes(http, gateway, clock);
-  const metrics = telemetry === undefined ? undefined : () => telemetry.prometheusText();
-  addListingRoutes(http, { gateway, postAnswerSet, turnAway, isClosing: () => closing, metrics });
-  const admin = new Server({ "grpc.max_receive_message_length": ADMIN_MESSAGE_MAX });
-  addAdminService(admin, { gateway: config.name, instance: randomness.id(), tables, register: gateway.register });
+  addListingRoutes(http, { gateway, postAnswerSet, turnAway, whole });
+  let admin: RunningAdmin | undefined;
 
   telemetry?.observe("skynetes_table_epoch", "Epoch of the route table in use", () => [
     { value: Number(tables.loaded?.epoch ?? 0n), labels: {} },
@@ -99,27 +97,35 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
 
   const stop = async () => {
     // What was answered last is still on its way out; a client that does not read it is not waited for.
-    const gently = Promise.all([
-      http.close(),
-      grpc.close(),
-      new Promise<void>((done) => admin.tryShutdown(() => done())),
-    ]);
+    const gently = Promise.all([http.close(), grpc.close(), admin?.close()]);
     await Promise.race([gently, sleep(clock, FLUSH_MS)]);
     http.server.closeAllConnections();
     grpc.server.forceShutdown();
-    admin.forceShutdown();
+    admin?.force();
     await gently;
     transport.close();
     loopDelay.close();
   };
   try {
-    const httpAddress = await http.listen({ host: listen.host, port: listen.httpPort });
-    const grpcPort = await grpc.listen(listen.host, listen.grpcPort);
-    const adminPort = await bind(admin, listen.host, listen.adminPort);
+    const first = await config.partOf?.join(part);
+    if (first !== undefined) await tables.applyUnlessNewer(first);
+    let httpAddress = "";
+    let grpcAddress = "";
+    if (config.partOf === undefined) {
+      httpAddress = new URL(await http.listen({ host: listen.host, port: listen.httpPort })).host;
+      grpcAddress = `${listen.host}:${await grpc.listen(listen.host, listen.grpcPort)}`;
+    } else {
+      config.partOf.take({ http: await takeConnections(http), grpc: grpc.takeConnections() });
+    }
+    if (listen.adminPort !== undefined) {
+      const parts = { gateway: config.name, instance: randomness.id(), admin: part };
+      admin = await listenAdmin(listen.host, listen.adminPort, parts);
+    }
     return {
-      httpAddress: new URL(httpAddress).host,
-      grpcAddress: `${listen.host}:${grpcPort}`,
-      adminAddress: `${listen.host}:${adminPort}`,
+      httpAddress,
+      grpcAddress,
+      adminAddress: admin?.address ?? "",
+      part,
       close: async () => {
         if (closing) return;
         closing = true;
@@ -134,13 +140,4 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     await stop();
     throw error;
   }
-}
-
-function bind(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
 }

@@ -1,4 +1,6 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { GatewayConfig } from "../gateway/gateway-config.ts";
+import { WORKER_VARIABLE } from "../gateway/workers/worker-variable.ts";
 import { runLong } from "./long-running.ts";
 import {
   absolute,
@@ -23,6 +25,7 @@ interface GatewayOptions {
   readonly transport: "stream" | "unary";
   readonly cacheBytes?: number;
   readonly join: boolean;
+  readonly workers?: number;
 }
 
 export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
@@ -48,6 +51,7 @@ export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
     )
     .option("--cache-bytes <bytes>", "memory for answers and partials kept; 0 keeps none", parseCount)
     .option("--no-join", "scatter for every query, also while another one asks the same")
+    .option("--workers <count>", "processes that share the ports; absent: the manifest's, else 1", parseWorkers)
     .addHelpText(
       "after",
       "\nExample:\n  $ skynetes gateway --data-dir .skynetes --http-port 8081 --grpc-port 0 --table",
@@ -56,34 +60,32 @@ export function addGatewayCommand(program: Command, facts: ProgramFacts): void {
 }
 
 async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<void> {
-  const [{ startGateway }, { startTelemetry }, { systemClock, systemRandomness }, { stderrLog }, { dataDirectory }] =
+  const [{ startGateway }, { startTelemetry }, { systemClock, systemRandomness }, { dataDirectory }] =
     await Promise.all([
       import("../gateway/start-gateway.ts"),
       import("../telemetry/start-telemetry.ts"),
       import("../process/clock.ts"),
-      import("../process/log-line.ts"),
       import("../up/control/data-directory.ts"),
     ]);
   const directory = dataDirectory(absolute(options.dataDir));
-  const limits =
+  const { workers: wantedWorkers = 1, ...limits } =
     options.manifest === undefined
       ? {}
       : (await (await import("../manifest/load-manifest.ts")).loadManifestWithoutSeeds(options.manifest)).mesh.gateway;
-  await runLong(facts, async (running) => {
+  const count = options.workers ?? wantedWorkers;
+  const worker = process.env[WORKER_VARIABLE];
+  const role = count === 1 ? "alone" : worker === undefined ? "primary" : "worker";
+  await runLong(facts, async (running, log) => {
     const telemetry = startTelemetry({
       serviceName: "skynetes-gateway",
-      instance: options.name,
+      instance: worker === undefined ? options.name : `${options.name} ${worker}`,
       environment: process.env,
     });
     running.opened("telemetry", () => telemetry.close());
-    const started = await startGateway({
-      name: options.name,
-      listen: {
-        host: options.host,
-        httpPort: options.httpPort,
-        grpcPort: options.grpcPort,
-        adminPort: options.adminPort,
-      },
+    const { name, host, httpPort, grpcPort, adminPort } = options;
+    const config: GatewayConfig = {
+      name,
+      listen: { host, httpPort, grpcPort, adminPort },
       archiveDirectory: directory.archive,
       transport: options.transport,
       limits: options.cacheBytes === undefined ? limits : { ...limits, cacheBytesMax: options.cacheBytes },
@@ -91,14 +93,35 @@ async function gateway(options: GatewayOptions, facts: ProgramFacts): Promise<vo
       clock: systemClock,
       randomness: systemRandomness,
       telemetry,
-      log: stderrLog(systemClock),
-    });
+      log,
+    };
+    const start = {
+      alone: () => startGateway(config),
+      worker: async () => (await import("../gateway/workers/start-worker.ts")).startWorker(config, count),
+      primary: async () => {
+        const { startWorkers } = await import("../gateway/workers/start-workers.ts");
+        const command = { script: facts.script, argv: process.argv.slice(2), environment: process.env };
+        return startWorkers({ ...config, count, command, log, telemetry });
+      },
+    }[role];
+    const started = await start();
     running.opened("gateway", () => started.close());
+    // The primary tells of all.
+    if (role === "worker") return undefined;
     if (options.table === true) await applyPublishedTable(started.adminAddress, directory.tableFile);
     return { http: started.httpAddress, grpc: started.grpcAddress, admin: started.adminAddress };
   });
 }
 
+function parseWorkers(text: string): number {
+  const count = Number(text);
+  if (!/^\d{1,2}$/.test(text) || count < 1 || count > WORKERS_MAX) {
+    throw new InvalidArgumentError(`It is a number from 1 to ${WORKERS_MAX}.`);
+  }
+  return count;
+}
+
+const WORKERS_MAX = 64;
 const APPLY_TIMEOUT_MS = 30_000;
 
 async function applyPublishedTable(adminAddress: string, tableFile: string): Promise<void> {

@@ -105,6 +105,7 @@ function gatewayOf(gateway: NonNullable<MeshDocument["spec"]["gateway"]>): Gatew
   const bounds = {
     deadlineDefaultMs: gateway.deadlineDefault === undefined ? undefined : parseDuration(gateway.deadlineDefault),
     deadlineMaxMs: gateway.deadlineMax === undefined ? undefined : parseDuration(gateway.deadlineMax),
+    workers: gateway.workers,
     queriesMax: gateway.queriesMax,
     bodyBytesMax: gateway.bodyBytesMax === undefined ? undefined : parseSize(gateway.bodyBytesMax),
     partialBytesMax: gateway.partialBytesMax === undefined ? undefined : parseSize(gateway.partialBytesMax),

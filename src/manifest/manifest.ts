@@ -67,6 +67,8 @@ export interface BindingSpec {
 
 /** Bounds that the manifest sets; absent means the gateway's own. */
 export interface GatewaySpec {
+  /** Processes that share the ports and the bounds. */
+  readonly workers?: number;
   readonly deadlineDefaultMs?: number;
   readonly deadlineMaxMs?: number;
   readonly queriesMax?: number;

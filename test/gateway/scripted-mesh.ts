@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { create, type DescService } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GatewayConfig, GatewayLimits, RunningGateway } from "../../src/gateway/gateway-config.ts";
@@ -39,13 +39,17 @@ export interface MeshOptions {
   /** The services speak ShardService.Converse; `meshDefaults` unless given. */
   readonly converse?: boolean;
   readonly transport?: GatewayConfig["transport"];
+  /** Starts the gateway otherwise than in this process; its data directory is the archive's parent. */
+  readonly start?: (config: GatewayConfig) => Promise<MeshGateway>;
   /** Leaves the gateway without a table. */
   readonly unapplied?: boolean;
 }
 
+export type MeshGateway = Omit<RunningGateway, "part">;
+
 /** A real gateway over scripted shards on real ports, with snapshots `s1` (version 1) and `s2` (version 2, latest). */
 export class ScriptedMesh {
-  readonly gateway: RunningGateway;
+  readonly gateway: MeshGateway;
   readonly admin: UnaryClient<typeof GatewayAdminService>;
   readonly desc: DescService;
   readonly archive: string;
@@ -54,7 +58,7 @@ export class ScriptedMesh {
   table: RouteTable;
 
   constructor(parts: {
-    gateway: RunningGateway;
+    gateway: MeshGateway;
     desc: DescService;
     archive: string;
     shards: readonly (readonly ScriptedShard[])[];
@@ -95,7 +99,7 @@ export class ScriptedMesh {
     this.admin.close();
     await this.gateway.close();
     for (const shard of this.allShards) shard.stop();
-    await rm(this.archive, { recursive: true, force: true });
+    await rm(dirname(this.archive), { recursive: true, force: true });
   }
 
   url(path: string): string {
@@ -139,7 +143,8 @@ async function replyOf(response: Response): Promise<HttpReply> {
 
 export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedMesh> {
   const { desc, set } = probeService(undefined, { nondeterministic: options.nondeterministic ?? false });
-  const archive = await mkdtemp(join(tmpdir(), "gateway-test-"));
+  const archive = join(await mkdtemp(join(tmpdir(), "gateway-test-")), "archive");
+  await mkdir(archive);
   const count = options.shards ?? 4;
   const converse = options.converse ?? meshDefaults.converse;
   const shards = Array.from({ length: count }, (_, shard) =>
@@ -170,7 +175,7 @@ export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedM
     snapshots,
     latest: [{ service: SERVICE, snapshot: "s2" }],
   });
-  const gateway = await startGateway({
+  const gateway = await (options.start ?? startGateway)({
     name: "gateway-a",
     listen: { host: "127.0.0.1", httpPort: 0, grpcPort: 0, adminPort: 0 },
     archiveDirectory: archive,

@@ -12,9 +12,10 @@ import { STRICT } from "../receive/completeness-wish.ts";
 import type { QueryIntent } from "../receive/query-intent.ts";
 import { parseAtLeast, parseServiceName } from "../receive/request-controls.ts";
 import { describeMesh, describeSnapshot, listSnapshots } from "../resolve/describe-mesh.ts";
+import type { WholeGateway } from "../whole-gateway.ts";
 
 /** The same facts as the HTTP lists, for gRPC clients. */
-export function addGatewayService(server: Server, gateway: Gateway): void {
+export function addGatewayService(server: Server, gateway: Gateway, whole: WholeGateway): void {
   const atLeastOf = (metadata: Metadata) => parseAtLeast(metadata.get(AT_LEAST_HEADER)[0]?.toString());
   const state = (metadata: Metadata) => gateway.pinState(atLeastOf(metadata));
   addUnaryService(server, GatewayService, {
@@ -29,9 +30,9 @@ export function addGatewayService(server: Server, gateway: Gateway): void {
       const explanation = gateway.explain(gateway.prepare(intent));
       return { text: explanation.text, json: JSON.stringify(explanation) };
     },
-    listQueries: () => ({ queries: gateway.register.list() }),
-    cancelQuery: ({ id }) => {
-      gateway.register.cancel(id);
+    listQueries: async () => ({ queries: [...(await whole.queries())] }),
+    cancelQuery: async ({ id }) => {
+      await whole.cancel(id);
       return {};
     },
   });

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { type DescFile, toBinary } from "@bufbuild/protobuf";
 import { Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
@@ -29,6 +30,7 @@ import { CACHE_STATUS_HEADER, cacheStatus } from "../reply/cache-status.ts";
 import { drained, type ReaderPace, taken } from "../reply/reader-pace.ts";
 import { QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";
 import type { RoutingState } from "../table/routing-state.ts";
+import type { WholeGateway } from "../whole-gateway.ts";
 import { addGatewayService } from "./gateway-service.ts";
 import { turnAwayGrpc } from "./turn-away.ts";
 
@@ -52,7 +54,7 @@ export class GrpcDoor {
   #services = new Set<string>();
   #reflection: ReflectionIndex;
 
-  constructor(gateway: Gateway, clock: Clock) {
+  constructor(gateway: Gateway, clock: Clock, whole: WholeGateway) {
     this.#gateway = gateway;
     this.#clock = clock;
     this.server = new Server({
@@ -65,7 +67,7 @@ export class GrpcDoor {
       "grpc.max_connection_age_grace_ms": gateway.limits.deadlineMaxMs,
     });
     this.#reflection = reflectionIndex(OWN_FILES, OWN_SERVICES);
-    addGatewayService(this.server, gateway);
+    addGatewayService(this.server, gateway, whole);
     addReflection(this.server, () => this.#reflection);
     this.#health.addToServer(this.server);
   }
@@ -97,6 +99,12 @@ export class GrpcDoor {
         else reject(error);
       });
     });
+  }
+
+  /** For connections that somebody else has accepted. */
+  takeConnections(): (socket: Socket) => void {
+    const injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
+    return (socket) => injector.injectConnection(socket);
   }
 
   /** No new connections; health says so to balancers. */

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from "fastify";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
@@ -46,6 +47,14 @@ export function httpServer(limits: GatewayLimits, problemOf: ProblemOf): HttpSer
     return sendProblem(reply, problemOf(fault));
   });
   return server;
+}
+
+/** For connections that somebody else has accepted. */
+export async function takeConnections(server: HttpServer): Promise<(socket: Socket) => void> {
+  await server.ready();
+  // What Node does when it listens: it begins to keep account of connections, for its timeouts and for closing them.
+  server.server.emit("listening");
+  return (socket) => void server.server.emit("connection", socket);
 }
 
 /** Adds a route for some methods; the others are refused with `Allow` instead of looking like an unknown path. */

@@ -1,6 +1,5 @@
 import { create, type DescMessage, type Message, toJson } from "@bufbuild/protobuf";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Fault } from "../../fault/fault.ts";
 import {
   DescribeMeshResponseSchema,
   DescribeSnapshotResponseSchema,
@@ -13,6 +12,7 @@ import { parseAtLeast } from "../receive/request-controls.ts";
 import { problemOf } from "../reply/problem.ts";
 import { describeMesh, describeSnapshot, listSnapshots } from "../resolve/describe-mesh.ts";
 import type { RoutingState } from "../table/routing-state.ts";
+import type { WholeGateway } from "../whole-gateway.ts";
 import { type HttpHandler, JSON_TYPE, sendJson, type TurnAway } from "./http-door.ts";
 import { addRoute, type HttpServer } from "./http-server.ts";
 import { openApi } from "./openapi.ts";
@@ -22,15 +22,13 @@ export interface ListingParts {
   readonly postAnswerSet: HttpHandler;
   /** Of answer sets, as of every query. */
   readonly turnAway: TurnAway;
-  /** Closing gateways are not ready: balancers look elsewhere before the sockets close. */
-  readonly isClosing: () => boolean;
-  /** Prometheus text; absent when nothing is measured. */
-  readonly metrics: (() => Promise<string>) | undefined;
+  /** Of this process and its like. Closing gateways are not ready: balancers look elsewhere before the sockets close. */
+  readonly whole: WholeGateway;
 }
 
 /** What is not a query: lists, health, metrics, the API's description. The same facts as GatewayService gives. */
 export function addListingRoutes(server: HttpServer, parts: ListingParts): void {
-  const { gateway, postAnswerSet, turnAway, isClosing, metrics } = parts;
+  const { gateway, postAnswerSet, turnAway, whole } = parts;
   const get = (url: string, answer: (request: FastifyRequest, reply: FastifyReply) => unknown) => {
     const guarded = (request: FastifyRequest, reply: FastifyReply) => {
       readQueryString(request.query, []);
@@ -52,16 +50,16 @@ export function addListingRoutes(server: HttpServer, parts: ListingParts): void 
   };
   const turnAwaySet: TurnAway = (request, reply) => request.method === "POST" && turnAway(request, reply);
   addRoute(server, "/v1/snapshots/:snapshot", { GET: describeOne, POST: postAnswerSet }, problemOf, turnAwaySet);
-  get("/v1/queries", (_request, reply) => {
-    const queries = create(ListQueriesResponseSchema, { queries: gateway.register.list() });
+  get("/v1/queries", async (_request, reply) => {
+    const queries = create(ListQueriesResponseSchema, { queries: [...(await whole.queries())] });
     return send(reply, ListQueriesResponseSchema, queries);
   });
   addRoute(
     server,
     "/v1/queries/:id",
     {
-      DELETE: (request, reply) => {
-        gateway.register.cancel((request.params as { id: string }).id);
+      DELETE: async (request, reply) => {
+        await whole.cancel((request.params as { id: string }).id);
         return reply.code(204).send();
       },
     },
@@ -69,13 +67,14 @@ export function addListingRoutes(server: HttpServer, parts: ListingParts): void 
   );
 
   get("/healthz", (_request, reply) => sendJson(reply, { status: "alive" }));
-  get("/readyz", (request, reply) => {
-    if (isClosing()) throw new Fault("not-ready", "the gateway is closing");
-    return sendJson(reply, { status: "ready", epoch: table(request).epoch.toString() });
+  get("/readyz", async (request, reply) => {
+    // A client may insist on an epoch here too.
+    table(request);
+    return sendJson(reply, { status: "ready", epoch: (await whole.ready()).toString() });
   });
   get("/metrics", async (_request, reply) => {
-    if (metrics === undefined) throw new Fault("unknown-path", "GET /metrics: telemetry is off");
-    return reply.header("content-type", "text/plain; version=0.0.4; charset=utf-8").send(await metrics());
+    const text = await whole.metrics();
+    return reply.header("content-type", "text/plain; version=0.0.4; charset=utf-8").send(text);
   });
   get("/openapi.json", (request, reply) => {
     return reply.header("content-type", JSON_TYPE).send(Buffer.from(JSON.stringify(openApi(table(request)), null, 2)));

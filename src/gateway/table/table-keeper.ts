@@ -12,6 +12,8 @@ export class TableKeeper {
   readonly #transport: ShardTransport;
   readonly #onSwap: (state: RoutingState) => void;
   #state: RoutingState | undefined;
+  /** Made ready beside the state in use: an apply in between makes it void. */
+  #prepared: RoutingState | undefined;
   /** Tables load one after another, so that a slow older one cannot overtake. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -48,16 +50,41 @@ export class TableKeeper {
     return applied;
   }
 
+  /** For a table that may have been overtaken on its way here. Fault `invalid-table`. */
+  async applyUnlessNewer(table: RouteTable): Promise<void> {
+    try {
+      await this.apply(table);
+    } catch (error) {
+      if (this.#state === undefined || this.#state.epoch <= table.epoch) throw error;
+    }
+  }
+
+  /** Loads a table that is to be applied soon, without using it. Faults as `apply`. */
+  prepare(table: RouteTable): Promise<void> {
+    const prepared = this.#last.then(async () => {
+      if (!this.#isInUse(table)) this.#prepared = await loadRoutingState(table, this.#state, this.#readSeal);
+    });
+    this.#last = prepared.catch(() => undefined);
+    return prepared;
+  }
+
+  /** Faults: `table-conflict` for an epoch that is not new, `invalid-table`. */
+  #isInUse(table: RouteTable): boolean {
+    const former = this.#state;
+    if (table.epoch <= 0n) throw new Fault("invalid-table", `apply table: epoch ${table.epoch} is not positive`);
+    if (former === undefined || table.epoch > former.epoch) return false;
+    if (table.epoch === former.epoch && tableDigest(table) === former.sha256) return true;
+    const what = table.epoch === former.epoch ? "another table has this epoch" : `epoch ${former.epoch} is in use`;
+    throw new Fault("table-conflict", `apply table of epoch ${table.epoch}: ${what}`);
+  }
+
   #apply(table: RouteTable): Promise<bigint> {
     return step("gateway", "apply table", { epoch: Number(table.epoch) }, async () => {
-      const former = this.#state;
-      if (table.epoch <= 0n) throw new Fault("invalid-table", `apply table: epoch ${table.epoch} is not positive`);
-      if (former !== undefined && table.epoch <= former.epoch) {
-        if (table.epoch === former.epoch && tableDigest(table) === former.sha256) return former.epoch;
-        const what = table.epoch === former.epoch ? "another table has this epoch" : `epoch ${former.epoch} is in use`;
-        throw new Fault("table-conflict", `apply table of epoch ${table.epoch}: ${what}`);
-      }
-      const state = await loadRoutingState(table, former, this.#readSeal);
+      if (this.#isInUse(table)) return table.epoch;
+      const prepared = this.#prepared;
+      this.#prepared = undefined;
+      const isPrepared = prepared?.sha256 === tableDigest(table);
+      const state = isPrepared ? prepared : await loadRoutingState(table, this.#state, this.#readSeal);
       this.#state = state;
       this.#transport.keep(addressesOf(state));
       this.#onSwap(state);

@@ -37,6 +37,9 @@ const GatewaySchema = TObject(
   {
     deadlineDefault: Optional(TString({ description: "Duration for requests that name none, such as 10s" })),
     deadlineMax: Optional(TString({ description: "Longest duration that a request may ask for" })),
+    workers: Optional(
+      Integer({ minimum: 1, maximum: 64, description: "Processes of a gateway; they share its ports" }),
+    ),
     queriesMax: Optional(Integer({ minimum: 1, maximum: 100_000, description: "Queries under way at once" })),
     bodyBytesMax: Optional(TString({ description: "Size of a request, such as 1Mi" })),
     partialBytesMax: Optional(TString({ description: "Size of one shard's partial" })),

@@ -2,6 +2,7 @@ import { defineService } from "../../../src/service/define-service.ts";
 import { BenchService } from "../../generated/bench/v1/bench_pb.ts";
 import { drawnGroups, drawnServiceMs, numbersFrom } from "./drawn-groups.ts";
 import { fillingBlocks } from "./filling-blocks.ts";
+import { PodSlots } from "./pod-slots.ts";
 
 /** How a pod behaves beyond what its requests say; may change while it serves. */
 export interface PodBehaviour {
@@ -10,9 +11,11 @@ export interface PodBehaviour {
   readonly stallMs: number;
   /** Service times are so many times as long. */
   readonly slowFactor: number;
+  /** Calls that a pod works on at once; more wait in it, first come, first served. 0: any number. */
+  readonly slots: number;
 }
 
-export const ORDINARY: PodBehaviour = { stallShare: 0, stallMs: 0, slowFactor: 1 };
+export const ORDINARY: PodBehaviour = { stallShare: 0, stallMs: 0, slowFactor: 1, slots: 0 };
 
 /** What the pods of one process share. */
 export interface PodState {
@@ -23,6 +26,7 @@ export interface PodState {
 /** The state of a shard is the shard's number: all else follows from the request. */
 export function benchService(pod: PodState, podSeed: number) {
   const stalls = numbersFrom(podSeed, 0x57a11);
+  const slots = new PodSlots();
   const waitMs = (seed: number, shard: number, meanServiceUs: number) => {
     const { stallShare, stallMs, slowFactor } = pod.behaviour;
     const ms = drawnServiceMs(seed, shard, (meanServiceUs / 1000) * slowFactor);
@@ -37,7 +41,8 @@ export function benchService(pod: PodState, podSeed: number) {
         pod.calls++;
         const seed = Number(request.seed);
         const ms = waitMs(seed, shard, request.meanServiceUs);
-        return ms === 0 ? topPartial(seed, shard) : after(ms, () => topPartial(seed, shard));
+        if (ms === 0) return topPartial(seed, shard);
+        return slots.work(pod.behaviour.slots, () => after(ms, () => topPartial(seed, shard)));
       },
       fill(request, shard) {
         pod.calls++;

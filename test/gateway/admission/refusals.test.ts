@@ -1,3 +1,4 @@
+import { Agent, request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -81,6 +82,28 @@ describe("a gateway that is full", () => {
     await mesh.until(() => text.includes('"alive"'), "the next request on the same connection is answered");
     expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(["HTTP/1.1 503", "HTTP/1.1 200"]);
     socket.destroy();
+  });
+
+  test("every one of many is refused, on connections that are used again", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 20 });
+    const body = JSON.stringify({ text: "x".repeat(2_000) });
+    const one = () => {
+      return new Promise<number | undefined>((resolve, reject) => {
+        const options = { method: "POST", agent, headers: { "content-type": "application/json" } };
+        const request = httpRequest(mesh.url(`/v1/snapshots/s2/${SERVICE}/Echo`), options, (response) => {
+          response.resume().on("end", () => resolve(response.statusCode));
+        });
+        request.on("error", reject).end(body);
+      });
+    };
+    let connections = 0;
+    agent.on("free", () => {
+      connections = Math.max(connections, Object.values(agent.sockets).flat().length);
+    });
+    const statuses = await Promise.all(Array.from({ length: 1_000 }, one));
+    expect(new Set(statuses)).toEqual(new Set([503]));
+    expect(connections).toBeLessThanOrEqual(20);
+    agent.destroy();
   });
 
   test("refuses over gRPC alike", async () => {

@@ -14,7 +14,7 @@ export interface AdmissionLimits {
   readonly limitWindowMs: number;
   /** Latency without load is measured at least so often, if need be by halving the limit for a moment. */
   readonly baselineEveryMs: number;
-  /** That moment is at most so long, or eight latencies where queries take longer. */
+  /** That moment is at most so long, or twenty latencies where queries take longer. */
   readonly baselineProbeMs: number;
   /** Queries that wait for a place, at most. */
   readonly queueMax: number;
@@ -31,7 +31,7 @@ export interface AdmissionLimits {
 
 export const ADMISSION_DEFAULTS: AdmissionLimits = {
   queriesMax: 256,
-  concurrencyMin: 4,
+  concurrencyMin: 8,
   concurrencyInitial: 32,
   latencyTolerance: 1.5,
   loopDelayMaxMs: 30,

@@ -89,7 +89,7 @@ export class Admission {
 
   /** A slot, at once when one is free. Faults: `overloaded`, and whatever the signal aborts with. */
   enter(applicant: Applicant): Slot | Promise<Slot> {
-    if (this.#queue.length === 0 && this.#inFlight < this.#limit.value) return this.#begin(applicant);
+    if (this.#inFlight < this.#limit.value) return this.#begin(applicant);
     if (this.#isFull()) throw this.#refusal("full");
     const waitMs = (this.#queue.length / this.#limit.answersPerSecond) * 1000;
     const spareMs = applicant.deadline - this.#clock.monotonic() - this.#limit.expectedMs(applicant.method);
@@ -101,7 +101,8 @@ export class Admission {
 
   #isFull(): boolean {
     const waiting = this.#queue.length;
-    if (waiting === 0 && this.#inFlight < this.#limit.value) return false;
+    // Whoever leaves serves the queue, and the limit grows only then: with a slot free nobody waits.
+    if (this.#inFlight < this.#limit.value) return false;
     if (waiting >= this.#limits.queueMax) return true;
     if (waiting === 0) return false;
     const { queueStandingMs } = this.#limits;

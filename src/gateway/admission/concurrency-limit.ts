@@ -46,8 +46,10 @@ const SHRINK_LOOP = 0.9;
 const SMOOTHING = 0.5;
 /** Shrunk to less than this since the last one, the limit is halved for a moment to measure anew. */
 const PROBE_SHRUNK = 0.7;
+/** So many times what is tolerated is no rest at which a limit stays: what it is compared with is in doubt. */
+const FAR_OFF = 2;
 /** Half of a small limit needs so many latencies for a cohort. It ends as soon as one is there. */
-const PROBE_LATENCIES = 8;
+const PROBE_LATENCIES = 20;
 
 export class ConcurrencyLimit {
   readonly #limits: AdmissionLimits;
@@ -64,6 +66,7 @@ export class ConcurrencyLimit {
   /** When more than half of the limit was under way. */
   #loadedAt = Number.NEGATIVE_INFINITY;
   #limitWhenProbed: number;
+  #probedAt = Number.NEGATIVE_INFINITY;
   #probeEndsAt: number | undefined;
 
   constructor(limits: AdmissionLimits, clock: Clock, takeLoopDelay: () => number) {
@@ -146,7 +149,8 @@ export class ConcurrencyLimit {
     const target = this.#limit * gradient + headroom;
     this.#limit = this.#bounded(this.#limit + SMOOTHING * (target - this.#limit));
     // Before much is given up it is made sure that it is for something: see `weightOf` of the baseline.
-    if (this.#limit < this.#limitWhenProbed * PROBE_SHRUNK) this.#beginProbe();
+    const isFarOff = ratio > this.#limits.latencyTolerance * FAR_OFF && now - this.#probedAt > this.#probeMs;
+    if (isFarOff || this.#limit < this.#limitWhenProbed * PROBE_SHRUNK) this.#beginProbe();
   }
 
   #beginPeriod(): void {
@@ -163,14 +167,18 @@ export class ConcurrencyLimit {
     if (this.#probeEndsAt !== undefined) this.#endProbe();
   }
 
+  get #probeMs(): number {
+    return Math.max(this.#limits.baselineProbeMs, (this.#latencyMs ?? 0) * PROBE_LATENCIES);
+  }
+
   #beginProbe(): void {
-    const longMs = Math.max(this.#limits.baselineProbeMs, (this.#latencyMs ?? 0) * PROBE_LATENCIES);
-    this.#probeEndsAt = this.#clock.monotonic() + longMs;
+    this.#probeEndsAt = this.#clock.monotonic() + this.#probeMs;
   }
 
   #endProbe(): void {
     this.#probeEndsAt = undefined;
     this.#limitWhenProbed = this.#limit;
+    this.#probedAt = this.#clock.monotonic();
     // What began under half of the limit tells nothing of the whole.
     this.#window.inFlightMax = 0;
   }

@@ -251,7 +251,7 @@ describe("the limit", () => {
     await calm(to, 100);
     loopDelay = ADMISSION_DEFAULTS.loopDelayMaxMs + 1;
     await windows(to, 100, 100);
-    expect(to.limit).toBeLessThanOrEqual(6);
+    expect(to.limit).toBeLessThanOrEqual(ADMISSION_DEFAULTS.concurrencyMin + 2);
   });
 
   test("under lasting load it is halved for a moment once a period, so that latency without load stays known", async () => {

@@ -64,8 +64,8 @@ describe("a mesh that becomes ten times slower at usual load", () => {
       const { model, usual } = await settled({ seed });
       model.slowness = 10;
       // Its latency looks like overload until half of the load turns out to take as long.
-      await model.run(0.5, 15);
-      const slow = total(await model.run(0.5, 15));
+      await model.run(0.5, 40);
+      const slow = total(await model.run(0.5, 20));
       expect(slow.goodPerSecond).toBeGreaterThan(0.07 * model.capacity);
       model.slowness = 1;
       await model.run(0.5, 5);

@@ -5,6 +5,7 @@ import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { Clock } from "../process/clock.ts";
 import { inSlices, nextTurn } from "../process/turn.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
+import { PartialFormat } from "../wire/generated/skynetes/v1/shard_pb.ts";
 import { type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { QueryPartials } from "./cache/query-partials.ts";
 import type { MergeExecution } from "./merge/merge-execution.ts";
@@ -57,7 +58,7 @@ export async function askRound(
       answered.add(request);
       open.hold(reply.message.length);
       const bounds = decodeBounds(shard, reply.bounds);
-      const partial = { shard, request, message: reply.message, bounds };
+      const partial = { shard, request, message: reply.message, format: formatOf(reply, question), bounds };
       await inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
       visit?.merged();
       // What is kept of it the merge has counted.
@@ -79,7 +80,7 @@ export async function askRound(
   const asked: (() => Promise<void>)[] = [];
   const encode = requestEncoder(open);
   for (const request of requests) {
-    const question = shardQuestion(open, request, encode);
+    const question = shardQuestion(open, request, encode, merge.acceptsColumns ? PartialFormat.COLUMNS : undefined);
     const reply = parts.partials?.find(question);
     (reply === undefined ? asked : kept).push(() => ask(request, question, reply));
   }
@@ -112,6 +113,7 @@ export function shardQuestion(
   open: Gathering,
   { shard, request }: ShardRequest,
   encode: (request: Message) => Uint8Array,
+  accept?: PartialFormat,
 ): ShardQuestion {
   const { state, snapshot, version, plan } = open.query.resolved;
   return {
@@ -129,7 +131,15 @@ export function shardQuestion(
     traceparent: open.query.intent.traceparent,
     plan,
     asked: request,
+    ...(accept === undefined ? {} : { accept }),
   };
+}
+
+/** Faults: `bad-partial` for a format that was not asked for. */
+function formatOf({ format }: ShardReply, { accept, expected: { shard } }: ShardQuestion): "message" | "columns" {
+  if (format === undefined || format === PartialFormat.UNSPECIFIED) return "message";
+  if (format === PartialFormat.COLUMNS && accept === format) return "columns";
+  throw new Fault("bad-partial", `read partial of shard ${shard}: format ${format} was not asked for`, { shard });
 }
 
 function decodeBounds(shard: number, bytes: Uint8Array | undefined): TopBounds | undefined {

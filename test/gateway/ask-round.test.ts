@@ -7,6 +7,7 @@ import { SCATTER_POLICY } from "../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../src/gateway/scatter/shard-asker.ts";
 import type { ShardCall, ShardTransport } from "../../src/gateway/scatter/shard-transport.ts";
 import { systemClock, systemRandomness } from "../../src/process/clock.ts";
+import { PartialFormat } from "../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { probeMessage, probeService } from "./probe-service.ts";
 
 const { desc } = probeService();
@@ -47,16 +48,7 @@ function gathering(): Gathering {
   return open as unknown as Gathering;
 }
 
-test("a request that is in a round twice enters the merge once", async () => {
-  const entered: ShardPartial[] = [];
-  const merge = {
-    *acceptSlices(partial: ShardPartial) {
-      yield;
-      entered.push(partial);
-    },
-    exclude() {},
-  } as unknown as MergeExecution;
-  const request = { shard: 0, request: probeMessage(desc, "EchoRequest", {}) as Message };
+function asking(transport: ShardTransport) {
   const asker = shardAsker({
     transport,
     clock: systemClock,
@@ -64,10 +56,50 @@ test("a request that is in a round twice enters the merge once", async () => {
     policy: SCATTER_POLICY,
     comparable: () => undefined,
   });
-  const parts = { asker, groupBytesMax: 1_000 };
-  const round = (requests: readonly (typeof request)[]) => askRound(parts, gathering(), merge, requests, { bytes: 0 });
-  await round([request]);
+  return { asker, groupBytesMax: 1_000 };
+}
+
+function recordingMerge(entered: ShardPartial[], acceptsColumns: boolean): MergeExecution {
+  const merge = {
+    acceptsColumns,
+    *acceptSlices(partial: ShardPartial) {
+      yield;
+      entered.push(partial);
+    },
+    exclude() {},
+  };
+  return merge as unknown as MergeExecution;
+}
+
+const REQUEST = { shard: 0, request: probeMessage(desc, "EchoRequest", {}) as Message };
+
+test("columns are asked for where the merge accepts them, and told apart from messages", async () => {
+  const accepts: unknown[] = [];
+  const columnar: ShardTransport = {
+    ...transport,
+    unary: async (call, signal) => {
+      accepts.push(call.accept);
+      return { ...(await transport.unary(call, signal)), format: PartialFormat.COLUMNS };
+    },
+  };
+  const entered: ShardPartial[] = [];
+  await askRound(asking(columnar), gathering(), recordingMerge(entered, true), [REQUEST], { bytes: 0 });
+  expect(accepts).toEqual([PartialFormat.COLUMNS]);
+  expect(entered.map(({ format }) => format)).toEqual(["columns"]);
+
+  const unwanted = askRound(asking(columnar), gathering(), recordingMerge(entered, false), [REQUEST], { bytes: 0 });
+  await expect(unwanted).rejects.toMatchObject({ id: "bad-partial", detail: { shard: 0 } });
+  expect(accepts[1]).toBeUndefined();
   expect(entered.length).toBe(1);
-  await expect(round([request, request])).rejects.toThrow("a shard enters a merge once");
+});
+
+test("a request that is in a round twice enters the merge once", async () => {
+  const entered: ShardPartial[] = [];
+  const merge = recordingMerge(entered, false);
+  const round = (requests: readonly (typeof REQUEST)[]) =>
+    askRound(asking(transport), gathering(), merge, requests, { bytes: 0 });
+  await round([REQUEST]);
+  expect(entered.length).toBe(1);
+  await expect(round([REQUEST, REQUEST])).rejects.toThrow("a shard enters a merge once");
   expect(entered.length).toBe(2);
 });

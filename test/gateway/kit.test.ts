@@ -144,6 +144,24 @@ describe("the gateway over the service kit", () => {
     );
   });
 
+  test("a thousand groups of each shard travel as columns, and are the same answer", async () => {
+    groups = SHARDS.map((shard) =>
+      Array.from({ length: 1_000 }, (_, i) => ({
+        destination: `D${(i * 7 + shard * 400) % 2_500}`,
+        flights: BigInt((i % 17) + 1),
+        totalDelayMinutes: BigInt(i - 500) * (i % 5 === 0 ? 2n ** 50n : 1n),
+      })),
+    );
+    const profiled = JSON.parse(await ask("TopDestinations?explain=profile", { order: "ORDER_MEAN_DELAY" }));
+    const shown = profiled.answer.destinations.map((d: Record<string, unknown>) => [
+      d.destination,
+      d.flights,
+      d.totalDelayMinutes,
+    ]);
+    expect(shown.length).toBeGreaterThan(1_000);
+    expect(shown).toEqual(expectedTop(groups, "ORDER_MEAN_DELAY", 0, 0));
+  });
+
   test("rows of all shards stream in order, and the kit stops at the limit", async () => {
     const lines = (await ask("Search", { limit: 7, offset: 2 }))
       .trimEnd()

@@ -6,11 +6,14 @@ import { type SkynetesOptions, startSkynetes } from "./skynetes-gateway.ts";
 /** Where a gateway reaches a pod, when something stands between. */
 export type Reach = Pick<SkynetesOptions, "addressOf">;
 
+/** What is kept from before would be measured instead of the way to the shards. */
+const EVERY_QUERY_SCATTERS = ["--cache-bytes", "0", "--no-join"];
+
 /** Gateways that `scatter` and its like compare, in the order of the table. */
 export const PEERS: Readonly<Record<string, (pods: BenchPods, reach?: Reach) => Promise<RunningPeer>>> = {
-  skynetes: (pods, reach) => startSkynetes(pods, { name: "skynetes", ...reach }),
+  skynetes: (pods, reach) => startSkynetes(pods, { name: "skynetes", flags: EVERY_QUERY_SCATTERS, ...reach }),
   "skynetes-unary": (pods, reach) =>
-    startSkynetes(pods, { name: "skynetes-unary", flags: ["--transport", "unary"], ...reach }),
+    startSkynetes(pods, { name: "skynetes-unary", flags: ["--transport", "unary", ...EVERY_QUERY_SCATTERS], ...reach }),
   go: (pods, reach) => startGo(pods, "go", "unary", reach),
   "go-stream": (pods, reach) => startGo(pods, "go-stream", "stream", reach),
 };

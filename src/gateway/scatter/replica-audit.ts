@@ -6,6 +6,7 @@ import { stampDifference } from "../../mesh/stamp.ts";
 import type { Clock, Randomness } from "../../process/clock.ts";
 import type { LineLog } from "../../process/log-line.ts";
 import { step } from "../../telemetry/step-channel.ts";
+import { PartialFormat } from "../../wire/generated/skynetes/v1/shard_pb.ts";
 import type { CallBudget } from "./call-budget.ts";
 import type { PlacementBook } from "./placement-book.ts";
 import type { PlacementLoad } from "./placement-load.ts";
@@ -83,7 +84,7 @@ export class ReplicaAudit {
       second: second.endpoint.node,
     };
     void step("gateway", "replica audit", facts, async (event) => {
-      const outcome = await this.#compare(question, second, reply, now);
+      const outcome = await this.#compare(question, first, reply, second);
       this.#underWay--;
       event.facts.outcome = outcome;
       if (outcome !== "different") return;
@@ -92,40 +93,51 @@ export class ReplicaAudit {
     });
   }
 
+  /** Partials are compared as messages: one that came in columns is asked for once more. */
   async #compare(
     question: ShardQuestion,
-    second: PlacementLoad,
+    first: PlacementLoad,
     firstReply: ShardReply,
-    startedAt: number,
+    second: PlacementLoad,
   ): Promise<AuditOutcome> {
-    const { transport, clock, comparable, book } = this.#parts;
-    const { expected, plan, asked, path, deadline } = question;
-    const method = book.method(path);
+    const { plan, asked, expected } = question;
     const { shard } = expected;
-    second.begin(startedAt);
-    let reply: ShardReply;
+    const isMessage = (firstReply.format ?? PartialFormat.UNSPECIFIED) === PartialFormat.UNSPECIFIED;
+    const asMessage = isMessage ? firstReply : await this.#ask(question, first);
+    const reply = asMessage && (await this.#ask(question, second));
+    if (asMessage === undefined || reply === undefined) return "failed";
     try {
-      // Not the query's signal: it has its answer, and ends.
-      const call = callOf(question, second.endpoint, deadline - startedAt, undefined);
-      reply = await transport.unary(call, new AbortController().signal);
-      second.replied(method, clock.monotonic() - startedAt, clock.monotonic());
-    } catch (error) {
-      const tells = tellsOfPlacement(faultFromUnknown(error, `audit shard ${shard}`));
-      const now = clock.monotonic();
-      if (tells === "slow") second.givenUp(method, now - startedAt, now);
-      else second.failed(tells, now);
-      return "failed";
-    }
-    if (reply.stamp === undefined || stampDifference(expected, reply.stamp) !== undefined) return "failed";
-    try {
-      const one = comparable(plan, asked, { ...firstReply, shard });
-      const other = comparable(plan, asked, { ...reply, shard });
+      const one = this.#parts.comparable(plan, asked, { ...asMessage, shard });
+      const other = this.#parts.comparable(plan, asked, { ...reply, shard });
       if (one === undefined || other === undefined) return "not-comparable";
       return Buffer.compare(one, other) === 0 ? "equal" : "different";
     } catch (error) {
       // A partial that cannot be merged is told of by the query that merges it.
       if (error instanceof Fault) return "not-comparable";
       return "failed";
+    }
+  }
+
+  /** What the placement answers, as a message; undefined when it does not, or not for the state that was asked for. */
+  async #ask(question: ShardQuestion, placement: PlacementLoad): Promise<ShardReply | undefined> {
+    const { transport, clock, book } = this.#parts;
+    const { accept: _, ...plain } = question;
+    const method = book.method(question.path);
+    const startedAt = clock.monotonic();
+    placement.begin(startedAt);
+    try {
+      // Not the query's signal: it has its answer, and ends.
+      const call = callOf(plain, placement.endpoint, question.deadline - startedAt, undefined);
+      const reply = await transport.unary(call, new AbortController().signal);
+      placement.replied(method, clock.monotonic() - startedAt, clock.monotonic());
+      const isRight = reply.stamp !== undefined && stampDifference(question.expected, reply.stamp) === undefined;
+      return isRight ? reply : undefined;
+    } catch (error) {
+      const tells = tellsOfPlacement(faultFromUnknown(error, `audit shard ${question.expected.shard}`));
+      const now = clock.monotonic();
+      if (tells === "slow") placement.givenUp(method, now - startedAt, now);
+      else placement.failed(tells, now);
+      return undefined;
     }
   }
 

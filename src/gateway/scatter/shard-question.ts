@@ -1,6 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import type { Stamp } from "../../mesh/stamp.ts";
+import type { PartialFormat } from "../../wire/generated/skynetes/v1/shard_pb.ts";
 import type { PlacementEndpoint } from "../table/routing-state.ts";
 import type { ShardCall } from "./shard-transport.ts";
 
@@ -19,6 +20,8 @@ export interface ShardQuestion {
   readonly plan: MethodPlan;
   /** What `request` says. */
   readonly asked: Message;
+  /** What can be merged besides the method's response message. */
+  readonly accept?: PartialFormat;
 }
 
 /** To one of its replicas. */
@@ -28,10 +31,11 @@ export function callOf(
   timeoutMs: number,
   traceparent: string | undefined,
 ): ShardCall {
-  const { expected, converse, path, request } = question;
+  const { expected, converse, path, request, accept } = question;
   const { shard, snapshot, serviceVersion: version } = expected;
   const way = { address, node, version, converse, expected, shard, snapshot };
-  return { ...way, path, request, timeoutMs, traceparent, under: undefined };
+  const call = { ...way, path, request, timeoutMs, traceparent, under: undefined };
+  return accept === undefined ? call : { ...call, accept };
 }
 
 /**

@@ -3,8 +3,10 @@ import { Fault } from "../../../src/fault/fault.ts";
 import { askShard } from "../../../src/gateway/scatter/ask-shard.ts";
 import { SCATTER_POLICY } from "../../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../../src/gateway/scatter/shard-asker.ts";
+import type { ShardCall } from "../../../src/gateway/scatter/shard-transport.ts";
 import type { LineLog } from "../../../src/process/log-line.ts";
 import { type StepEvent, stepChannel } from "../../../src/telemetry/step-channel.ts";
+import { PartialFormat } from "../../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { type GivenCall, questionOf, ScriptedTransport, stampOf } from "./scripted-transport.ts";
 import { seeded, VirtualClock } from "./virtual-clock.ts";
 
@@ -16,6 +18,7 @@ async function audited(
   change: { share?: number; bytesMax?: number; burst?: number } = {},
   answer: (call: GivenCall) => void = (call) => call.reply(),
   question: Parameters<typeof questionOf>[1] = {},
+  format: (call: ShardCall) => PartialFormat = () => PartialFormat.UNSPECIFIED,
 ) {
   const clock = new VirtualClock();
   const transport = new ScriptedTransport(answer);
@@ -30,7 +33,7 @@ async function audited(
       stream: () => Promise.reject(new Error("no stream here")),
       unary: async (call, stop) => {
         const reply = await transport.unary(call, stop);
-        return { ...reply, message: Buffer.from(partials[call.node as "a" | "b"]) };
+        return { ...reply, message: Buffer.from(partials[call.node as "a" | "b"]), format: format(call) };
       },
     },
     clock,
@@ -73,6 +76,18 @@ describe("the audit of replicas", () => {
     expect(facts).toMatchObject({ shard: 0, snapshot: "s1", version: "v1", path: "/p.S/M" });
     expect(new Set([facts?.first, facts?.second])).toEqual(new Set(["a", "b"]));
     expect(lines[0]).toBe('replicas of shard 0 differ at snapshot "s1"');
+  });
+
+  test("compares messages: an answer that came in columns is asked for once more", async () => {
+    const inColumns = (call: ShardCall) => call.accept ?? PartialFormat.UNSPECIFIED;
+    const accept = { accept: PartialFormat.COLUMNS };
+    const different = await audited({ a: "1", b: "2" }, {}, undefined, accept, inColumns);
+    expect(new Set(different.outcomes)).toEqual(new Set(["different"]));
+    const again = different.calls.filter((call) => call.accept === undefined);
+    expect(again.length).toBe(2 * different.outcomes.length);
+    expect(new Set(again.map(({ node }) => node))).toEqual(new Set(["a", "b"]));
+    const equal = await audited({ a: "1", b: "1" }, {}, undefined, accept, inColumns);
+    expect(new Set(equal.outcomes)).toEqual(new Set(["equal"]));
   });
 
   test("says nothing of two that agree, or that cannot be compared", async () => {

@@ -150,7 +150,7 @@ export interface HttpAnswer {
 export async function ask(url: string, path: string, body: unknown, timeoutMs = 30_000): Promise<HttpAnswer> {
   const response = await request(`${url}${path}`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", "cache-control": "no-cache" },
     body: typeof body === "string" ? body : JSON.stringify(body),
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

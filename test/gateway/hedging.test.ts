@@ -10,7 +10,7 @@ afterEach(async () => {
   telemetry = undefined;
 });
 const start = async (options?: MeshOptions) => {
-  mesh = await scriptedMesh({ replicas: 2, ...options });
+  mesh = await scriptedMesh({ replicas: 2, everyQueryScatters: true, ...options });
 };
 const forEver = () => new Promise<void>(() => undefined);
 const callsOf = (shard: number) => mesh.shards[shard]!.flatMap(({ calls }) => calls);

@@ -6,7 +6,7 @@ import { type ScriptedMesh, SERVICE, scriptedMesh, V2 } from "./scripted-mesh.ts
 
 let mesh: ScriptedMesh;
 beforeEach(async () => {
-  mesh = await scriptedMesh();
+  mesh = await scriptedMesh({ everyQueryScatters: true });
   for (const shard of mesh.allShards) shard.script = { rows: [1n, 2n, 3n] };
 });
 afterEach(() => mesh.close());

@@ -31,6 +31,8 @@ export interface MeshOptions {
   readonly replicas?: number;
   readonly limits?: Partial<GatewayLimits>;
   readonly joins?: boolean;
+  /** No answer comes from another query's: nothing is joined, nothing kept. */
+  readonly everyQueryScatters?: true;
   readonly telemetry?: GatewayConfig["telemetry"];
   /** Rows of each shard in the seal. */
   readonly rows?: (shard: number) => bigint;
@@ -179,11 +181,11 @@ export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedM
     name: "gateway-a",
     listen: { host: "127.0.0.1", httpPort: 0, grpcPort: 0, adminPort: 0 },
     archiveDirectory: archive,
-    limits: { drainMs: 200, ...options.limits },
+    limits: { drainMs: 200, ...(options.everyQueryScatters ? { cacheBytesMax: 0 } : {}), ...options.limits },
     clock: systemClock,
     randomness: systemRandomness,
     ...(options.transport === undefined ? {} : { transport: options.transport }),
-    joins: options.joins ?? true,
+    joins: options.joins ?? !options.everyQueryScatters,
     ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry }),
   });
   const mesh = new ScriptedMesh({ gateway, desc, archive, shards, table });

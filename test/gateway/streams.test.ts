@@ -14,7 +14,7 @@ afterEach(async () => {
   telemetry = undefined;
 });
 const start = async (options?: MeshOptions) => {
-  mesh = await scriptedMesh({ converse: true, ...options });
+  mesh = await scriptedMesh({ converse: true, everyQueryScatters: true, ...options });
 };
 const streamsOf = () => mesh.allShards.map(({ streams }) => streams.length);
 const UNSPOKEN = () => ({ code: 12, details: "no such method" });

@@ -34,7 +34,7 @@ async function stop(): Promise<void> {
 async function january(): Promise<unknown> {
   const { body } = await request(`${mesh?.http}/v1/snapshots/january/${DELAY}/Summarize`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", "cache-control": "no-cache" },
     body: "{}",
   });
   return body.json();

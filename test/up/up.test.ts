@@ -56,7 +56,7 @@ const inJanuary = FLIGHTS.filter((f) => f.date < "2001-02-01");
 async function summarize(snapshot: string): Promise<unknown> {
   const { body } = await request(`${mesh.http}/v1/snapshots/${snapshot}/${DELAY}/Summarize`, {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", "cache-control": "no-cache" },
     body: "{}",
   });
   return ((await body.json()) as { answer: unknown }).answer;
@@ -183,7 +183,7 @@ describe("the command line against it", () => {
       const asking = (async () => {
         while (!isOver) {
           const path = `${other.http}/v1/snapshots/all/${DELAY}/Summarize`;
-          const headers = { "content-type": "application/json" };
+          const headers = { "content-type": "application/json", "cache-control": "no-cache" };
           const { statusCode, body } = await request(path, { method: "POST", headers, body: "{}" });
           await body.dump();
           statuses.push(statusCode);

@@ -23,7 +23,7 @@ const FULL = { queriesMax: 1, queueMax: 1, queueWaitMaxMs: 60_000 };
 
 async function start(limits: Partial<GatewayLimits>): Promise<void> {
   telemetry = startTelemetry({ serviceName: "test", instance: "a", environment: {} });
-  mesh = await scriptedMesh({ shards: 1, limits, telemetry });
+  mesh = await scriptedMesh({ shards: 1, everyQueryScatters: true, limits, telemetry });
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });

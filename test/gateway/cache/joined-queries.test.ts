@@ -147,6 +147,7 @@ describe("deadlines", () => {
   test("who has more time than the shards were given gets it: they are asked again, once for all who wait", async () => {
     const mesh = await start();
     const first = mesh.ask({ timeoutMs: 1_000 });
+    await settled();
     const others = [mesh.ask({ timeoutMs: 5_000 }), mesh.ask({ timeoutMs: 4_000 })];
     await settled();
     expect(mesh.calls.map(({ call }) => call.timeoutMs)).toEqual([900, 900, 900]);

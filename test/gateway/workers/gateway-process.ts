@@ -17,7 +17,10 @@ export class GatewayProcess {
     return async (config: GatewayConfig): Promise<MeshGateway> => {
       const dataDir = dirname(config.archiveDirectory);
       const ports = ["--http-port", "0", "--grpc-port", "0", "--admin-port", "0"];
-      const args = [SCRIPT, "gateway", "--data-dir", dataDir, ...ports, "--workers", String(workers), ...more];
+      // The tests count which worker asks which shard.
+      const alone = ["--cache-bytes", "0", "--no-join"];
+      const flags = ["--data-dir", dataDir, ...ports, "--workers", String(workers), ...alone, ...more];
+      const args = [SCRIPT, "gateway", ...flags];
       const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
       this.#child = child;
       child.stderr.on("data", (bytes) => {

@@ -122,6 +122,9 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** A mesh that is given one port twice never starts. */
+const given = new Set<number>();
+
 /**
  * A port that is free now, below those that the system gives away: one of these could be the local end of any connection
  * by the time it is wanted.
@@ -134,7 +137,8 @@ async function freePort(): Promise<number> {
       server.once("error", () => tell(false));
       server.listen(port, "127.0.0.1", () => tell(true));
     });
-    if (!isFree) continue;
+    if (!isFree || given.has(port)) continue;
+    given.add(port);
     await new Promise((done) => server.close(done));
     return port;
   }

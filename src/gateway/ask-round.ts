@@ -59,7 +59,8 @@ export async function askRound(
       open.hold(reply.message.length);
       const bounds = decodeBounds(shard, reply.bounds);
       const partial = { shard, request, message: reply.message, format: formatOf(reply, question), bounds };
-      await inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
+      const merging = inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
+      if (merging !== undefined) await merging;
       visit?.merged();
       // What is kept of it the merge has counted.
       open.release(reply.message.length);

@@ -190,7 +190,7 @@ export class Gateway {
       open.throwIfStopped();
     }
     const scattered = clock.monotonic();
-    const pieces = await step("gateway", "merge", { bytes: gathered.bytes }, () => {
+    const pieces = await step("gateway", "merge", { bytes: gathered.bytes }, async () => {
       return inSlices(merge.finishSlices(), clock, open.signal);
     });
     query.timings.set("scatter", scattered - startedAt);

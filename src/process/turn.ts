@@ -15,13 +15,28 @@ export async function nextTurn(signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
 }
 
-/** Runs work that pauses often, with a turn of the event loop about every millisecond. Rejects like `nextTurn`. */
-export async function inSlices<T>(slices: Generator<void, T, void>, clock: Clock, signal?: AbortSignal): Promise<T> {
-  for (let until = clock.monotonic() + SLICE_MS; ; ) {
-    const slice = slices.next();
-    if (slice.done) return slice.value;
-    if (clock.monotonic() < until) continue;
+/**
+ * Runs work that pauses often, with a turn of the event loop about every millisecond. Work that takes less is done when
+ * this returns, which needs no promise; a promise rejects like `nextTurn`.
+ */
+export function inSlices<T>(slices: Generator<void, T, void>, clock: Clock, signal?: AbortSignal): T | Promise<T> {
+  const slice = nextSlices(slices, clock);
+  return slice.done ? slice.value : restInSlices(slices, clock, signal);
+}
+
+async function restInSlices<T>(slices: Generator<void, T, void>, clock: Clock, signal?: AbortSignal): Promise<T> {
+  for (;;) {
     await nextTurn(signal);
-    until = clock.monotonic() + SLICE_MS;
+    const slice = nextSlices(slices, clock);
+    if (slice.done) return slice.value;
+  }
+}
+
+/** Runs it until a turn is due, or until it is done. */
+function nextSlices<T>(slices: Generator<void, T, void>, clock: Clock): IteratorResult<void, T> {
+  const until = clock.monotonic() + SLICE_MS;
+  for (;;) {
+    const slice = slices.next();
+    if (slice.done || clock.monotonic() >= until) return slice;
   }
 }

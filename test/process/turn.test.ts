@@ -37,6 +37,11 @@ test("slow slices let the event loop turn between two of them, quick ones run on
   expect(await turnsWhile(tickingClock(0))).toBeLessThan(3);
 });
 
+test("work that is done before a turn is due needs no promise", () => {
+  expect(inSlices(counted(50), tickingClock(0))).toBe(50);
+  expect(inSlices(counted(50), tickingClock(2))).toBeInstanceOf(Promise);
+});
+
 test("work that nobody wants any more stops at its next turn", async () => {
   const abort = new AbortController();
   let slices = 0;

@@ -34,7 +34,10 @@ export class OpenQuery implements Gathering {
   /** Faults: `overloaded`, `invalid-request` for an id in use. */
   constructor(query: PreparedQuery, register: QueryRegister, pool: MemoryPool, clock: Clock, serverFloor: number) {
     this.query = query;
-    this.signal = AbortSignal.any([query.intent.signal, this.#stop.signal]);
+    // Not `AbortSignal.any`: one that follows others looks through them each time it is asked whether it has aborted.
+    this.signal = this.#stop.signal;
+    const client = query.intent.signal;
+    const clientGone = () => this.#stop.abort(client.reason);
     // One listener for each shard call under way: many shards are no leak.
     setMaxListeners(0, this.signal);
     const remaining = query.deadline - clock.monotonic();
@@ -51,10 +54,13 @@ export class OpenQuery implements Gathering {
     };
     const unregister = register.begin(this.entry);
     this.#memory = pool.open();
+    if (client.aborted) clientGone();
+    else client.addEventListener("abort", clientGone, { once: true });
     const tooLate = () => this.#stop.abort(new Fault("deadline-exceeded", "the query's deadline has passed"));
     this.#stopTimer = clock.after(Math.max(0, remaining), tooLate);
     this.#end = () => {
       this.#stopTimer();
+      client.removeEventListener("abort", clientGone);
       unregister();
       this.#memory.giveAll();
       // Whatever a shard still does for this query is for nobody.

@@ -1,5 +1,5 @@
 import type { Counter, Histogram, Meter } from "@opentelemetry/api";
-import { type StepEvent, stepChannel } from "./step-channel.ts";
+import { type StepEvent, stepBegins, stepEnds } from "./step-channel.ts";
 
 /** Seconds; from a merge in memory to a query that waits for its deadline. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -7,6 +7,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 const HEDGE_RESULTS: Readonly<Record<string, string>> = { ok: "won", dropped: "lost" };
 
 type Facts = StepEvent["facts"];
+type Recorder = (event: StepEvent, seconds: number) => void;
 
 /**
  * Counters and histograms from the steps' facts. Labels are names that the mesh's owner chose and words of the
@@ -14,39 +15,39 @@ type Facts = StepEvent["facts"];
  */
 export class StepMetrics {
   readonly #meter: Meter;
-  readonly #startedAt = new WeakMap<StepEvent, number>();
   readonly #now: () => number;
-  readonly #record: Readonly<Record<string, (event: StepEvent, seconds: number) => void>>;
+  /** By way and step. */
+  readonly #recorders = new Map<string, Map<string, Recorder>>();
 
   constructor(meter: Meter, now: () => number) {
     this.#meter = meter;
     this.#now = now;
-    this.#record = this.#recorders();
+    for (const [name, recorder] of Object.entries(this.#allRecorders())) {
+      const [way = "", ...step] = name.split(" ");
+      const ofWay = this.#recorders.get(way) ?? new Map<string, Recorder>();
+      this.#recorders.set(way, ofWay.set(step.join(" "), recorder));
+    }
   }
 
   /** Begins to follow the steps; returns what ends it. */
   follow(): () => void {
-    const subscription = {
-      start: (event: StepEvent) => void this.#startedAt.set(event, this.#now()),
-      end: (event: StepEvent) => {
-        if (event.error !== undefined) this.#settle(event);
-      },
-      asyncStart: () => {},
-      asyncEnd: (event: StepEvent) => this.#settle(event),
-      error: () => {},
+    const begin = (event: unknown) => {
+      (event as StepEvent).startedAt = this.#now();
     };
-    stepChannel.subscribe(subscription);
-    return () => void stepChannel.unsubscribe(subscription);
+    const end = (ended: unknown) => {
+      const event = ended as StepEvent;
+      if (Number.isNaN(event.startedAt)) return;
+      this.#recorders.get(event.way)?.get(event.step)?.(event, (this.#now() - event.startedAt) / 1000);
+    };
+    stepBegins.subscribe(begin);
+    stepEnds.subscribe(end);
+    return () => {
+      stepBegins.unsubscribe(begin);
+      stepEnds.unsubscribe(end);
+    };
   }
 
-  #settle(event: StepEvent): void {
-    const startedAt = this.#startedAt.get(event);
-    if (startedAt === undefined) return;
-    this.#startedAt.delete(event);
-    this.#record[`${event.way} ${event.step}`]?.(event, (this.#now() - startedAt) / 1000);
-  }
-
-  #recorders(): Readonly<Record<string, (event: StepEvent, seconds: number) => void>> {
+  #allRecorders(): Readonly<Record<string, Recorder>> {
     const queries = this.#counter("skynetes_queries", "Queries by how they ended");
     const queryTime = this.#times("skynetes_query_duration_seconds", "From the first byte in to the answer made");
     const waitTime = this.#times("skynetes_admission_wait_duration_seconds", "Queries that waited for a slot");

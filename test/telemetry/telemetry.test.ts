@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { InMemorySpanExporter, type ReadableSpan } from "@opentelemetry/sdk-trace";
 import { afterEach, describe, expect, test } from "vitest";
 import { type RunningTelemetry, startTelemetry } from "../../src/telemetry/start-telemetry.ts";
-import { step, stepChannel } from "../../src/telemetry/step-channel.ts";
+import { step, stepBegins, stepChannel, stepEnds } from "../../src/telemetry/step-channel.ts";
 import { outgoingTraceparent } from "../../src/telemetry/trace-context.ts";
 import { type ScriptedMesh, scriptedMesh } from "../gateway/scripted-mesh.ts";
 
@@ -153,12 +153,44 @@ describe("metrics", () => {
 
 describe("off and on", () => {
   test("nobody listens before telemetry is started, nor after it is closed", async () => {
-    expect(stepChannel.hasSubscribers).toBe(false);
-    telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
-    expect(stepChannel.hasSubscribers).toBe(true);
-    await telemetry.close();
-    expect(stepChannel.hasSubscribers).toBe(false);
+    const listened = () => [stepChannel, stepBegins, stepEnds].map((channel) => channel.hasSubscribers);
+    expect(listened()).toEqual([false, false, false]);
+    traced();
+    expect(listened()).toEqual([true, true, true]);
+    await telemetry?.close();
+    expect(listened()).toEqual([false, false, false]);
     expect(outgoingTraceparent()).toBeUndefined();
+  });
+
+  test("counting alone does not pay for the context that spans need", () => {
+    telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
+    expect(stepEnds.hasSubscribers).toBe(true);
+    expect(stepChannel.hasSubscribers).toBe(false);
+  });
+
+  test("a step that began before telemetry was started is not counted: nobody knows how long it took", async () => {
+    const watch = () => {};
+    const { promise, resolve } = Promise.withResolvers<void>();
+    stepEnds.subscribe(watch);
+    const early = step("node", "freeze", { shard: 3 }, () => promise);
+    telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
+    await step("node", "freeze", { shard: 4 }, async () => undefined);
+    resolve();
+    await early;
+    stepEnds.unsubscribe(watch);
+    const text = await telemetry.prometheusText();
+    expect(text).toMatch(/^skynetes_freeze_duration_seconds_count\{shard="4".*\} 1$/m);
+    expect(text).not.toContain('shard="3"');
+  });
+
+  test("a step that throws before it has a promise is counted as failed", async () => {
+    telemetry = startTelemetry({ serviceName: "test", instance: "1", environment: {} });
+    const broken = step("node", "freeze", { shard: 1 }, () => {
+      throw new Error("broken on purpose");
+    });
+    await expect(broken).rejects.toThrow("broken on purpose");
+    const text = await telemetry.prometheusText();
+    expect(text).toMatch(/^skynetes_freeze_duration_seconds_count\{shard="1",outcome="failed".*\} 1$/m);
   });
 
   test("with an OTLP endpoint spans and metrics are sent there when telemetry closes", async () => {

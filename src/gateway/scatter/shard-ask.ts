@@ -206,7 +206,9 @@ export class ShardAsk<R extends Vouched> implements WheelEntry, Waiter {
     this.#method.observe(now - this.#sentAt, now);
     if (!this.#isOverdue) this.#method.note(false);
     this.#settle(BEATEN, now);
-    const call: CallStory = {
+    // Into the reply itself, which is nobody else's: a copy of it would cost as much as all the rest here.
+    const taken = reply as R & { call: CallStory };
+    taken.call = {
       node: attempt.placement.endpoint.node,
       wonBy: attempt.kind,
       attempts: this.#attempts.length,
@@ -215,7 +217,7 @@ export class ShardAsk<R extends Vouched> implements WheelEntry, Waiter {
       tookMs: now - attempt.startedAt,
       totalMs: now - this.#askedAt,
     };
-    this.#resolve({ ...reply, call });
+    this.#resolve(taken);
     this.#way.taken(this.#asker.audit, this.#question, attempt.placement, reply);
   }
 

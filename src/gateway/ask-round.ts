@@ -86,7 +86,9 @@ export async function askRound(
     (reply === undefined ? asked : kept).push(() => ask(request, question, reply));
   }
   // Shards first: they work while what is kept is merged.
-  await Promise.all([...asked.map((work) => work()), oneByOne(kept, parts.asker.clock, open.signal)]);
+  const asking = asked.map((work) => work());
+  if (kept.length > 0) asking.push(oneByOne(kept, parts.asker.clock, open.signal));
+  await Promise.all(asking);
 }
 
 async function oneByOne(works: readonly (() => Promise<void>)[], clock: Clock, signal: AbortSignal): Promise<void> {

@@ -8,7 +8,6 @@ import assert from "node:assert";
 import type { Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import { planDigest } from "../merge-plan/plan-digest.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { inSlices } from "../process/turn.ts";
@@ -39,9 +38,9 @@ import { QueryRegister } from "./query/query-register.ts";
 import type { QueryIntent } from "./receive/query-intent.ts";
 import { decodeRequest } from "./receive/request-message.ts";
 import { describeProfile } from "./reply/describe-profile.ts";
-import { entityTag } from "./reply/entity-tag.ts";
 import { type Explanation, explainQuery } from "./reply/explain-query.ts";
 import type { ProfileJson } from "./reply/profile-json.ts";
+import { requestTag } from "./reply/request-tag.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
 import { openRowStreams, untilStopped } from "./row-streams.ts";
 import { scatterPolicy } from "./scatter/scatter-policy.ts";
@@ -275,18 +274,7 @@ function understand(intent: QueryIntent, state: RoutingState): UnderstoodQuery {
   checkRequest(plan, request);
   const excluded = shardPruning(plan, request, [...snapshot.shardSeals.values()]);
   const pruned = new Map(excluded.map(({ shard, reason }) => [shard, reason]));
-  const tag = !plan.deterministic
-    ? undefined
-    : entityTag({
-        snapshot: snapshot.id,
-        rows: snapshot.rows,
-        stateDigests: state.shards.map((shard) => snapshot.shardSeals.get(shard)?.stateDigest ?? ""),
-        version: version.name,
-        planDigest: planDigest(plan),
-        method: `${version.service}/${plan.method.name}`,
-        request: canonicalBytes(plan.method.input, request),
-        format: "application/json",
-      });
+  const tag = plan.deterministic ? requestTag(resolved, canonicalBytes(plan.method.input, request)) : undefined;
   const asked = state.shards.filter((shard) => !pruned.has(shard));
   return { resolved, request, asked, pruned, tag };
 }

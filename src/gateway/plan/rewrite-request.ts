@@ -3,9 +3,9 @@
  * asked for its first 36 from offset 0, and the gateway cuts the window out of what it merged. Used when a request is
  * planned and again for each round of a merge.
  */
-import { clone, type DescField, type Message } from "@bufbuild/protobuf";
+import type { DescField, Message } from "@bufbuild/protobuf";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
-import { fieldWriter } from "../../wire/message-field.ts";
+import { type FieldWriter, fieldWriter } from "../../wire/message-field.ts";
 import { valueTypeOf } from "../../wire/value-type.ts";
 
 export interface Rewriting {
@@ -15,12 +15,21 @@ export interface Rewriting {
 }
 
 /** The request as a shard gets it. The original stays as it is. */
-export function rewriteRequest({ roles, method }: MethodPlan, request: Message, { limit, keys }: Rewriting): Message {
-  const rewritten = clone(method.input, request);
-  if (roles.limit !== undefined) fieldWriter(roles.limit)(rewritten, fittingLimit(roles.limit, limit));
-  if (roles.offset !== undefined) fieldWriter(roles.offset)(rewritten, 0n);
-  if (roles.keyFilter !== undefined && keys !== undefined) fieldWriter(roles.keyFilter)(rewritten, [...keys]);
+export function rewriteRequest({ roles }: MethodPlan, request: Message, { limit, keys }: Rewriting): Message {
+  // What is written anew are fields of the message itself; what the others hold is shared, and only read.
+  const rewritten: Message = Object.assign(Object.create(Object.getPrototypeOf(request)), request);
+  if (roles.limit !== undefined) writerOf(roles.limit)(rewritten, fittingLimit(roles.limit, limit));
+  if (roles.offset !== undefined) writerOf(roles.offset)(rewritten, 0n);
+  if (roles.keyFilter !== undefined && keys !== undefined) writerOf(roles.keyFilter)(rewritten, [...keys]);
   return rewritten;
+}
+
+const writers = new WeakMap<DescField, FieldWriter>();
+
+function writerOf(field: DescField): FieldWriter {
+  const known = writers.get(field) ?? fieldWriter(field);
+  writers.set(field, known);
+  return known;
 }
 
 /** A limit that its type cannot hold is no limit. */

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 
-/** All that an answer depends on; nothing that it does not. */
-export interface AnswerIdentity {
+/** All that an answer depends on besides its request; nothing that it does not. */
+export interface AnswerOrigin {
   readonly snapshot: string;
   /** Expected rows, which the body's completeness tells. */
   readonly rows: bigint;
@@ -11,19 +11,20 @@ export interface AnswerIdentity {
   readonly planDigest: string;
   /** `package.Service/Method`. */
   readonly method: string;
-  /** The request in protobuf's wire format: equal requests written differently are one. */
-  readonly request: Uint8Array;
   /** Media type of the reply. */
   readonly format: string;
 }
 
-/** A strong tag: the same at every gateway, and known before any shard is asked. */
-export function entityTag(identity: AnswerIdentity): string {
-  const { request, rows, ...others } = identity;
+/**
+ * Makes the strong tags of answers: the same at every gateway, and known before any shard is asked. A request is in
+ * protobuf's wire format, so that equal requests written differently are one. What all requests share is hashed once:
+ * with many shards it is some thousand bytes.
+ */
+export function entityTagger({ rows, ...others }: AnswerOrigin): (request: Uint8Array) => string {
   const names = { ...others, rows: rows.toString() };
   // JSON keeps the parts apart, whatever is in them; the request comes last and is the rest.
-  const hash = createHash("sha256").update(JSON.stringify(names)).update("\n").update(request);
-  return `"${hash.digest("base64url").slice(0, 32)}"`;
+  const begun: Hash = createHash("sha256").update(JSON.stringify(names)).update("\n");
+  return (request) => `"${begun.copy().update(request).digest("base64url").slice(0, 32)}"`;
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   TopDestinationsRequestSchema,
 } from "../../../examples/flights/generated/flights/v1/delay_pb.ts";
 import type { Fault } from "../../../src/fault/fault.ts";
+import { rewriteRequest } from "../../../src/gateway/plan/rewrite-request.ts";
 import { shardPruning } from "../../../src/gateway/plan/shard-pruning.ts";
 import { shardRequest } from "../../../src/gateway/plan/shard-request.ts";
 import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
@@ -28,6 +29,13 @@ describe("what a shard is asked", () => {
       limit: 36,
     });
     expect(request.limit).toBe(12);
+  });
+
+  test("keys are put into a request of its own: the client's keeps those that it came with", () => {
+    const request = create(TopDestinationsRequestSchema, { limit: 3, only: ["LAX", "SFO"] });
+    const rewritten = rewriteRequest(top, request, { limit: undefined, keys: ["JFK"] }) as typeof request;
+    expect(toJson(TopDestinationsRequestSchema, rewritten)).toEqual({ only: ["JFK"] });
+    expect(toJson(TopDestinationsRequestSchema, request)).toEqual({ limit: 3, only: ["LAX", "SFO"] });
   });
 
   test("no limit stays none, whatever the offset", () => {

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type AnswerIdentity, entityTag, matchesTag } from "../../../src/gateway/reply/entity-tag.ts";
+import { type AnswerOrigin, entityTagger, matchesTag } from "../../../src/gateway/reply/entity-tag.ts";
+
+type AnswerIdentity = AnswerOrigin & { readonly request: Uint8Array };
+const entityTag = ({ request, ...origin }: AnswerIdentity) => entityTagger(origin)(request);
 
 const identity: AnswerIdentity = {
   snapshot: "s1",
@@ -17,6 +20,18 @@ describe("the tag of an answer", () => {
     expect(entityTag({ ...identity, request: Uint8Array.of(1, 2), stateDigests: ["a", "b"] })).toBe(
       entityTag(identity),
     );
+  });
+
+  test("is the same from a tagger that has made others", () => {
+    const { request, ...origin } = identity;
+    const tagger = entityTagger(origin);
+    const others = [Uint8Array.of(), Uint8Array.of(1), request].map((one) => tagger(one));
+    expect(others[2]).toBe(entityTag(identity));
+    expect(new Set(others).size).toBe(3);
+  });
+
+  test("stays what it was, so that gateways of two releases agree", () => {
+    expect(entityTag(identity)).toBe('"ES-6jP5X4iqkyE-qf9T3AvH4-7BodVH5"');
   });
 
   const changes: { readonly [P in keyof AnswerIdentity]: AnswerIdentity[P] } = {

@@ -2,6 +2,7 @@ import assert from "node:assert";
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import type { MethodPlan } from "../merge-plan/method-plan.ts";
 import type { Clock } from "../process/clock.ts";
 import { inSlices, nextTurn } from "../process/turn.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
@@ -128,14 +129,26 @@ export function shardQuestion(
     },
     replicas: state.endpoints.get(version.name)?.get(shard) ?? [],
     converse: version.converse,
-    path: `/${version.service}/${plan.method.name}`,
+    path: pathOf(version.service, plan),
     request: encode(request),
     deadline: open.shardDeadline,
     traceparent: open.query.intent.traceparent,
     plan,
     asked: request,
-    ...(accept === undefined ? {} : { accept }),
+    accept,
   };
+}
+
+/** By plan, which belongs to one service version. One string for all calls: maps that it is looked up in hash it once. */
+const paths = new WeakMap<MethodPlan, string>();
+
+function pathOf(service: string, plan: MethodPlan): string {
+  let path = paths.get(plan);
+  if (path === undefined) {
+    path = `/${service}/${plan.method.name}`;
+    paths.set(plan, path);
+  }
+  return path;
 }
 
 /** Faults: `bad-partial` for a format that was not asked for. */

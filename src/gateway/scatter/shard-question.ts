@@ -21,7 +21,7 @@ export interface ShardQuestion {
   /** What `request` says. */
   readonly asked: Message;
   /** What can be merged besides the method's response message. */
-  readonly accept?: PartialFormat;
+  readonly accept?: PartialFormat | undefined;
 }
 
 /** To one of its replicas. */
@@ -33,9 +33,22 @@ export function callOf(
 ): ShardCall {
   const { expected, converse, path, request, accept } = question;
   const { shard, snapshot, serviceVersion: version } = expected;
-  const way = { address, node, version, converse, expected, shard, snapshot };
-  const call = { ...way, path, request, timeoutMs, traceparent, under: undefined };
-  return accept === undefined ? call : { ...call, accept };
+  const under = undefined;
+  return {
+    address,
+    node,
+    version,
+    converse,
+    expected,
+    shard,
+    snapshot,
+    path,
+    request,
+    timeoutMs,
+    traceparent,
+    accept,
+    under,
+  };
 }
 
 /**

@@ -51,7 +51,7 @@ export interface ShardCall extends ShardWay {
   readonly timeoutMs: number;
   readonly traceparent: string | undefined;
   /** What can be read besides the method's response message. */
-  readonly accept?: PartialFormat;
+  readonly accept?: PartialFormat | undefined;
   /** Put in by the transport: what ends this call alone, where the signal ends all calls of its query. */
   under?: CallUnderWay | undefined;
 }

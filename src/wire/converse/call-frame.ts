@@ -144,7 +144,7 @@ export class CallFrameWriter {
     const out = this.#out;
     const snapshot = this.#texts.of(call.snapshot);
     const method = this.#texts.of(call.method);
-    const traceparent = Buffer.from(call.traceparent, "utf8");
+    const traceparent = call.traceparent === "" ? EMPTY : Buffer.from(call.traceparent, "utf8");
     const size =
       numberSize(call.id) +
       int32Size(call.shard) +

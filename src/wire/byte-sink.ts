@@ -1,10 +1,16 @@
+/** What a sink begins with, and how many such pieces wait for the next: memory outside the heap is dear to get. */
+const FIRST_BYTES = 4096;
+const SPARE_MAX = 64;
+const spare: Buffer[] = [];
+const NONE = Buffer.alloc(0);
+
 /** Bytes that grow as they are written. What `take` returns is a copy: the memory behind is used again. */
 export class ByteSink {
   bytes: Buffer;
   at = 0;
 
-  constructor(capacity = 4096) {
-    this.bytes = Buffer.allocUnsafeSlow(capacity);
+  constructor() {
+    this.bytes = spare.pop() ?? Buffer.allocUnsafeSlow(FIRST_BYTES);
   }
 
   /** Makes room for so many bytes more. */
@@ -46,6 +52,14 @@ export class ByteSink {
     const taken = Buffer.allocUnsafeSlow(this.at);
     taken.set(this.bytes.subarray(0, this.at));
     this.at = 0;
+    return taken;
+  }
+
+  /** The last of it: the sink's memory goes to another one, and nothing may be written any more. */
+  end(): Buffer {
+    const taken = this.take();
+    if (this.bytes.length === FIRST_BYTES && spare.length < SPARE_MAX) spare.push(this.bytes);
+    this.bytes = NONE;
     return taken;
   }
 }

@@ -62,7 +62,7 @@ export class JsonFromWire {
       }
     }
     body.end();
-    written.push(sink.take());
+    written.push(sink.end());
     return written;
   }
 

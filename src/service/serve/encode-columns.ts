@@ -130,7 +130,7 @@ function textWriter(rows: number): ColumnWriter {
       else if (value instanceof Uint8Array) texts.copy(value, 0, value.length);
       ends[row] = texts.at;
     },
-    finish: () => ({ texts: texts.take(), ends: bytesOf(ends) }),
+    finish: () => ({ texts: texts.end(), ends: bytesOf(ends) }),
   };
 }
 

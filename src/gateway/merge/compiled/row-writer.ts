@@ -38,7 +38,8 @@ export class RowWriter {
     yield* writeSlices(sink, this.#parts, from, () => {
       if (sink.at >= PIECE_BYTES) pieces.push(sink.take());
     });
-    if (sink.at > 0) pieces.push(sink.take());
+    const last = sink.end();
+    if (last.length > 0) pieces.push(last);
     return pieces;
   }
 }

@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Clock } from "../../process/clock.ts";
@@ -38,8 +37,6 @@ export class OpenQuery implements Gathering {
     this.signal = this.#stop.signal;
     const client = query.intent.signal;
     const clientGone = () => this.#stop.abort(client.reason);
-    // One listener for each shard call under way: many shards are no leak.
-    setMaxListeners(0, this.signal);
     const remaining = query.deadline - clock.monotonic();
     this.shardDeadline = query.deadline - Math.min(RESERVE_MS_MAX, remaining * RESERVE_SHARE);
     this.#givenUp = new GivenUpShards(query, serverFloor);

@@ -52,9 +52,14 @@ export class Batch {
   }
 
   /** The partial that texts are ranges of. */
-  readFrom(bytes: Uint8Array): void {
-    for (const column of this.columns) if (column.type === "text") column.readFrom(bytes);
-    for (const list of this.lists) list.readFrom(bytes);
+  readFrom(bytes: Uint8Array, view: DataView): void {
+    for (const column of this.columns) if (column.type === "text") column.readFrom(bytes, view);
+    for (const list of this.lists) list.readFrom(bytes, view);
+  }
+
+  /** About what its arrays take. */
+  bytes(): number {
+    return this.lists.reduce((sum, list) => sum + list.bytes(), this.#capacity * this.layout.rowBytes);
   }
 
   /** Empty, to be used for another partial. */

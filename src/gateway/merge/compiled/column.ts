@@ -33,8 +33,8 @@ export class Column {
   used = 0;
   /** 1 where there is a value; empty where every row has one. */
   has: Uint8Array = NO_BYTES;
-  /** Integers beyond 2^53. */
-  readonly big = new Map<number, bigint>();
+  /** Integers beyond 2^53, where there are any. */
+  big: Map<number, bigint> | undefined;
   /** Where a value came from, for values of the lowest shard. */
   shard = NO_OFFSETS;
 
@@ -53,33 +53,39 @@ export class Column {
     if (this.#isOptional) this.has = grown(this.has, new Uint8Array(rows));
   }
 
-  /** Makes the first rows what they were before anything was written. */
+  /** Makes the first rows what they were before anything was written, and lets go of the partial. */
   clear(rows: number): void {
     if (this.type === "text") {
       this.start.fill(0, 0, rows);
       this.end.fill(0, 0, rows);
+      this.bytes = NO_BYTES;
+      this.view = NO_VIEW;
     } else this.values.fill(0, 0, rows);
     if (this.#isOptional) this.has.fill(0, 0, rows);
-    if (this.big.size > 0) this.big.clear();
+    this.big = undefined;
   }
 
   /** Texts are ranges of these bytes from now on. */
-  readFrom(bytes: Uint8Array): void {
+  readFrom(bytes: Uint8Array, view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)): void {
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = view;
   }
 
   setInteger(row: number, value: bigint): void {
     if (value >= -0x1fffffffffffffn && value <= 0x1fffffffffffffn) this.values[row] = Number(value);
-    else {
-      this.values[row] = Number.NaN;
-      this.big.set(row, value);
-    }
+    else this.setWide(row, value);
+  }
+
+  /** An integer beyond 2^53. */
+  setWide(row: number, value: bigint): void {
+    this.values[row] = Number.NaN;
+    this.big ??= new Map();
+    this.big.set(row, value);
   }
 
   integer(row: number): bigint {
     const value = this.values[row]!;
-    return Number.isNaN(value) ? this.big.get(row)! : BigInt(value);
+    return Number.isNaN(value) ? this.big!.get(row)! : BigInt(value);
   }
 
   /** Copies a text into this column's own arena; a shorter one takes the place of the row's former. */

@@ -1,4 +1,5 @@
 import type { MessageRecipe } from "../../../merge-plan/method-plan.ts";
+import { BatchPool } from "./batch-pool.ts";
 import { compileLayout, type Layout } from "./layout.ts";
 import { RowDecoder } from "./row-decoder.ts";
 import { RowWriter } from "./row-writer.ts";
@@ -8,6 +9,7 @@ export interface CompiledMerge {
   readonly layout: Layout;
   readonly decoder: RowDecoder;
   readonly writer: RowWriter;
+  readonly batches: BatchPool;
 }
 
 const compiled = new WeakMap<MessageRecipe, CompiledMerge | "interpreted">();
@@ -22,5 +24,7 @@ export function compileMerge(recipe: MessageRecipe): CompiledMerge | undefined {
 function compileNow(recipe: MessageRecipe): CompiledMerge | undefined {
   const layout = compileLayout(recipe);
   const decoder = layout && RowDecoder.of(layout);
-  return decoder && { layout: decoder.layout, decoder, writer: new RowWriter(decoder.layout) };
+  if (decoder === undefined) return undefined;
+  const { layout: read } = decoder;
+  return { layout: read, decoder, writer: new RowWriter(read), batches: new BatchPool(read) };
 }

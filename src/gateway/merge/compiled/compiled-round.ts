@@ -9,7 +9,7 @@ import { blaming } from "../bad-partial.ts";
 import { memoryBudget } from "../held-bytes.ts";
 import type { AnswerPieces, MergeExecution, MergeLimits, Partial } from "../merge-execution.ts";
 import { PendingRequests } from "../pending-requests.ts";
-import { Batch } from "./batch.ts";
+import type { Batch } from "./batch.ts";
 import type { CompiledMerge } from "./compile-merge.ts";
 import { decodeInto } from "./decode-into.ts";
 import { GroupTable } from "./group-table.ts";
@@ -19,7 +19,7 @@ const ROOT = Int32Array.of(0);
 
 export function compiledRound(
   plan: MethodPlan,
-  { layout, decoder, writer }: CompiledMerge,
+  { layout, decoder, writer, batches }: CompiledMerge,
   request: Message,
   shards: readonly number[],
   limits: MergeLimits,
@@ -33,7 +33,7 @@ export function compiledRound(
 
   function* acceptSlices(partial: Partial): Slices<void> {
     if (!pending.isWanted(partial)) return;
-    const batch = free.pop() ?? new Batch(layout);
+    const batch = free.pop() ?? batches.take();
     yield* decodeInto(batch, partial, decoder);
     pending.take(partial);
     try {
@@ -47,6 +47,7 @@ export function compiledRound(
   }
   function* finishSlices(): Slices<AnswerPieces> {
     pending.assertNone();
+    for (const batch of free.splice(0)) batches.give(batch);
     return yield* writer.write(yield* OrderedTable.of(table, window));
   }
   return {

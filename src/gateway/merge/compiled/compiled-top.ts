@@ -20,7 +20,7 @@ import { compileRank, type Rank } from "../rank.ts";
 import { restOfShard } from "../shard-rest.ts";
 import { KEYS_PER_REQUEST_MAX } from "../top-depth.ts";
 import { type Rest, type TopAsk, TopSearch } from "../top-k.ts";
-import { Batch } from "./batch.ts";
+import type { Batch } from "./batch.ts";
 import type { CompiledMerge } from "./compile-merge.ts";
 import { decodeInto } from "./decode-into.ts";
 import { GroupTable, type RowFilter } from "./group-table.ts";
@@ -51,6 +51,8 @@ export class CompiledTop implements MergeExecution {
   readonly #search: TopSearch<number> | undefined;
   readonly #parts: KeptParts;
   readonly #rest = new Map<number, Rest>();
+  /** All that is kept, until the answer is made. */
+  readonly #kept: Batch[] = [];
   /** By shard: what round 1 brought, for the fields beside the groups. */
   readonly #beside = new Map<number, Batch>();
   /** Groups are merged as they come: all of them travel. */
@@ -111,13 +113,15 @@ export class CompiledTop implements MergeExecution {
   *acceptSlices(partial: Partial): Slices<void> {
     if (!this.#pending.isWanted(partial)) return;
     const { shard } = partial;
-    const batch = new Batch(this.#compiled.layout);
+    const batch = this.#compiled.batches.take();
     yield* decodeInto(batch, partial, this.#compiled.decoder);
     const purpose = this.#pending.take(partial)!;
     try {
       if (purpose.kind !== "all") yield* this.#keep(shard, batch, purpose, partial.bounds);
       else if (this.#search === undefined) yield* blaming(shard, this.#table.merge(batch, ROOT, shard));
       else yield* blaming(shard, this.#mergeGroups(batch.lists[this.#list]!, shard));
+      if (purpose.kind === "all") this.#compiled.batches.give(batch);
+      else this.#kept.push(batch);
     } catch (error) {
       this.#pending.fail(shard, error);
       throw error;
@@ -165,6 +169,7 @@ export class CompiledTop implements MergeExecution {
         this.#table.merge(batch, ROOT, shard, (list) => list !== this.#list),
       );
     }
+    for (const batch of this.#kept.splice(0)) this.#compiled.batches.give(batch);
     const order = yield* rankRows(this.#table.lists[this.#list]!, this.#rank, this.#shownOfRow, this.#window);
     const ordered = yield* OrderedTable.of(this.#table, this.#window, (list) =>
       list === this.#list ? order : undefined,

@@ -37,6 +37,8 @@ const NUMBER_MAX = 4096;
 export class RowDecoder {
   readonly layout: Layout;
   readonly #steps: Steps;
+  /** Where the layout has no boxes nothing is left pending. */
+  readonly #boxless: Pending | undefined;
 
   /** Undefined for messages with field numbers that are too large to go by. */
   static of(layout: Layout): RowDecoder | undefined {
@@ -46,15 +48,16 @@ export class RowDecoder {
   private constructor(layout: Layout) {
     this.layout = layout;
     this.#steps = stepsOf(layout.scope, layout);
+    this.#boxless = hasBoxes(layout) ? undefined : pendingOf(layout);
   }
 
   /** One row of the layout from one message. Fails with an `Error` that says what is wrong with the bytes. */
   *decode(bytes: Uint8Array, batch: Batch): Slices<void> {
-    batch.readFrom(bytes);
-    const pending = pendingOf(this.layout);
-    const reading = new Reading(new WireReader(bytes));
-    yield* reading.slices(this.#steps, bytes.length, batch, batch.addRow(0), pending, 1);
-    yield* readAllBoxes(bytes, batch, pending);
+    const reader = new WireReader(bytes);
+    batch.readFrom(bytes, reader.view);
+    const pending = this.#boxless ?? pendingOf(this.layout);
+    yield* new Reading(reader).slices(this.#steps, bytes.length, batch, batch.addRow(0), pending, 1);
+    if (this.#boxless === undefined) yield* readAllBoxes(bytes, batch, pending);
   }
 }
 
@@ -74,7 +77,7 @@ class Reading {
         batch.columns[nested.presence]!.values[row] = 1;
         yield* this.slices(nested.inner, reader.lengthEnd(end), batch, row, pending, depth + 1);
       }
-      yield;
+      if (reader.at < end) yield;
     }
     if (reader.at !== end) throw new Error("a field reaches beyond its message");
   }
@@ -207,8 +210,7 @@ export function setLong(column: Column, row: number, low: number, high: number, 
       return;
     }
   }
-  column.values[row] = Number.NaN;
-  column.big.set(row, BigInt(top) * 0x100000000n + BigInt(low >>> 0));
+  column.setWide(row, BigInt(top) * 0x100000000n + BigInt(low >>> 0));
 }
 
 function checkUtf8(bytes: Uint8Array, start: number, end: number): void {
@@ -253,6 +255,10 @@ function largestNumber(layout: Layout): number {
       0,
     );
   return layout.lists.reduce((max, list) => Math.max(max, largestNumber(list.layout)), inScope(layout.scope));
+}
+
+function hasBoxes({ boxes, lists }: Layout): boolean {
+  return boxes.length > 0 || lists.some(({ layout }) => hasBoxes(layout));
 }
 
 function pendingOf(layout: Layout): Pending {

@@ -102,7 +102,7 @@ function* prefixesOf(table: GroupTable, slot: Slot): Slices<Float64Array> {
   const prefix = new Float64Array(table.rows);
   if (slot.isOptional || slot.field === undefined) return prefix;
   const column = table.columns[slot.index]!;
-  if (slot.type !== "text") return column.big.size > 0 ? prefix : column.values;
+  if (slot.type !== "text") return column.big !== undefined ? prefix : column.values;
   const common = yield* commonStart(column, table.rows);
   const { start: starts, end: ends, bytes } = column;
   for (let row = 0; row < table.rows; row++) {

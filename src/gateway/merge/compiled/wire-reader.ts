@@ -9,7 +9,7 @@ const DEPTH_MAX = 100;
  */
 export class WireReader {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly view: DataView;
   #skipper: BinaryReader | undefined;
   at = 0;
   /** Halves of the last `varint64`, signed. */
@@ -18,7 +18,7 @@ export class WireReader {
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   /** Field number and wire type. */
@@ -74,17 +74,17 @@ export class WireReader {
 
   fixed32(): number {
     this.at += 4;
-    return this.#view.getInt32(this.at - 4, true);
+    return this.view.getInt32(this.at - 4, true);
   }
 
   float(): number {
     this.at += 4;
-    return this.#view.getFloat32(this.at - 4, true);
+    return this.view.getFloat32(this.at - 4, true);
   }
 
   double(): number {
     this.at += 8;
-    return this.#view.getFloat64(this.at - 8, true);
+    return this.view.getFloat64(this.at - 8, true);
   }
 
   /** Where what has a length ends; it must lie before `limit`. */

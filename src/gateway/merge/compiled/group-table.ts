@@ -14,6 +14,9 @@ export const ROWS_PER_SLICE = 4096;
 /** Which rows of a batch are merged; all of them unless told. */
 export type RowFilter = (row: number) => boolean;
 
+/** `keys`: nothing but the keys of groups is kept, which numbers them. */
+export type TableKind = "whole" | "keys";
+
 export class GroupTable {
   readonly layout: Layout;
   readonly columns: readonly Column[];
@@ -25,20 +28,24 @@ export class GroupTable {
   readonly #index: KeyIndex;
   /** Slots that a new row is made with. */
   readonly #copied: readonly Slot[];
+  /** Slots that have columns here. */
+  readonly #held: readonly Slot[];
   #capacity = 0;
   /** By row of a sorted list: the shard that sent it. */
   shards = new Int32Array(0);
   rows = 0;
 
-  constructor(layout: Layout, context: MergeContext) {
+  constructor(layout: Layout, context: MergeContext, kind: TableKind = "whole") {
+    const isWhole = kind === "whole";
     this.layout = layout;
     this.columns = layout.slots.map(({ type, isOptional }) => new Column(type, isOptional));
-    this.boxes = layout.boxes.map(() => []);
-    this.accumulators = layout.boxes.map(({ recipe }) => leafAccumulator(recipe, context));
-    this.lists = layout.lists.map((list) => new GroupTable(list.layout, context));
+    this.boxes = isWhole ? layout.boxes.map(() => []) : [];
+    this.accumulators = isWhole ? layout.boxes.map(({ recipe }) => leafAccumulator(recipe, context)) : [];
+    this.lists = isWhole ? layout.lists.map((list) => new GroupTable(list.layout, context)) : [];
     this.#context = context;
     this.#index = new KeyIndex(layout.key, this.columns);
     this.#copied = layout.order === undefined ? layout.key : layout.slots;
+    this.#held = isWhole ? layout.slots : layout.key;
   }
 
   /** The row around each group. */
@@ -144,10 +151,11 @@ export class GroupTable {
       shards.set(this.shards);
       this.shards = shards;
     }
-    for (const { index, operator, type } of this.layout.slots) {
+    for (const slot of this.#held) {
+      const { index, operator, type } = slot;
       const column = this.columns[index]!;
       column.grow(this.#capacity, { low: operator === "sum" && type === "real", shard: operator === "first" });
-      const start = startOf(this.layout.slots[index]!);
+      const start = startOf(slot);
       if (start !== 0) column.values.fill(start, before);
     }
   }

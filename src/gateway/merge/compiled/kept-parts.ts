@@ -32,7 +32,7 @@ export class KeptParts {
   readonly #rank: Rank;
   readonly #partOf: PartReader;
   /** Merges parts only to see how good they are. */
-  readonly #scratch: MessageAccumulator;
+  readonly #scratch: () => MessageAccumulator;
   readonly #names: GroupTable;
   readonly #holdBytes: (bytes: number) => void;
   /** By shard and number of the key: 1 where a part came. */
@@ -43,8 +43,8 @@ export class KeptParts {
     const untold = { window, budget: { hold() {}, holdBytes() {} } };
     this.#rank = rank;
     this.#partOf = partReader(top.element, layout, order);
-    this.#scratch = messageAccumulator(top.element, untold);
-    this.#names = new GroupTable(layout, untold);
+    this.#scratch = madeOnce(() => messageAccumulator(top.element, untold));
+    this.#names = new GroupTable(layout, untold, "keys");
     this.#holdBytes = budget.holdBytes;
   }
 
@@ -114,7 +114,8 @@ export class KeptParts {
   }
 
   #valueOf(parts: readonly Message[]): Shown {
-    return this.#rank.valueOf(parts.reduce((state, part) => this.#scratch.add(state, part, 0), this.#scratch.empty()));
+    const scratch = this.#scratch();
+    return this.#rank.valueOf(parts.reduce((state, part) => scratch.add(state, part, 0), scratch.empty()));
   }
 
   #heldBy(shard: number): Uint8Array {
@@ -134,6 +135,15 @@ export class KeptParts {
   #nameOf(id: number): string {
     return this.#keyParts(id).map(String).join(", ");
   }
+}
+
+/** Where all shards have sent all they have, nothing is looked at. */
+function madeOnce<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 export function partNumber(batch: number, row: number): number {

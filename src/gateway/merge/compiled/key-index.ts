@@ -3,6 +3,10 @@ import { compareIntegerRows } from "./fold.ts";
 import { hashIntegers, hashTexts } from "./key-hash.ts";
 import type { Slot } from "./layout.ts";
 
+const NONE = new Int32Array(0);
+/** Room that is made at first, in rows. */
+const ROWS_MIN = 32;
+
 /**
  * Finds rows by their keys: open addressing over hashes of the keys' bytes. A key is never a string here.
  *
@@ -14,9 +18,9 @@ export class KeyIndex {
   /** The key's column where it is one text that is always there, as most keys are. */
   readonly #onlyText: number | undefined;
   /** A hash and its row + 1 by place; 0 is empty. */
-  #places = new Int32Array(128);
-  #hashes = new Int32Array(32);
-  #parents = new Int32Array(32);
+  #places = NONE;
+  #hashes = NONE;
+  #parents = NONE;
   #rows = 0;
 
   /** Keys are compared with what `columns` has of them. */
@@ -37,7 +41,7 @@ export class KeyIndex {
     }
   }
 
-  /** The row of that key; negative where there is none. */
+  /** The row of that key; negative where there is none. There must be room already. */
   find(hash: number, input: readonly Column[], i: number, parent: number): number {
     const places = this.#places;
     const mask = places.length - 1;
@@ -60,8 +64,9 @@ export class KeyIndex {
 
   /** Makes room for so many rows at once, while there are none. */
   reserve(rows: number): void {
-    let size = this.#hashes.length;
+    let size = ROWS_MIN;
     while (size < rows) size *= 2;
+    if (size <= this.#hashes.length) return;
     this.#hashes = new Int32Array(size);
     this.#parents = new Int32Array(size);
     this.#places = new Int32Array(4 * size);

@@ -19,6 +19,7 @@ export function unsliced<T>(slices: Slices<T>): T {
  * are in order already, as shards send their rows, are merged as they are; others are sorted by the built-in sort.
  */
 export function* slicedSort<T>(items: readonly T[], order: Order<T>): Slices<T[]> {
+  if (items.length <= SLICE) return [...items].sort(order);
   let source: T[] = [];
   /** Where the runs begin, and the end of the last. */
   let starts = yield* naturalRuns(items, order);

@@ -226,7 +226,15 @@ export class CompiledTop implements MergeExecution {
   }
 
   #ask(asks: readonly TopAsk<number>[]): readonly ShardRequest[] {
-    return this.#pending.open(new Map(asks.map((ask) => [{ shard: ask.shard, request: this.#rewritten(ask) }, ask])));
+    const byLimit = new Map<number, Message>();
+    const asked = new Map<ShardRequest, Purpose>();
+    for (const ask of asks) {
+      const known = ask.kind === "first" ? byLimit.get(ask.limit) : undefined;
+      const request = known ?? this.#rewritten(ask);
+      if (ask.kind === "first") byLimit.set(ask.limit, request);
+      asked.set({ shard: ask.shard, request }, ask);
+    }
+    return this.#pending.open(asked);
   }
 
   #rewritten(ask: TopAsk<number>): Message {

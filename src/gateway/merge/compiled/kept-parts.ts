@@ -35,7 +35,9 @@ export class KeptParts {
   readonly #scratch: () => MessageAccumulator;
   readonly #names: GroupTable;
   readonly #holdBytes: (bytes: number) => void;
-  /** By shard and number of the key: 1 where a part came. */
+  /** Shards that have sent something. */
+  readonly #isKnown = new Set<number>();
+  /** By shard that sends more, and number of the key: 1 where a part came. */
   readonly #held = new Map<number, Uint8Array>();
   #learned = 0;
 
@@ -53,16 +55,21 @@ export class KeptParts {
     const ids = yield* this.#names.rowsOf(groups, undefined);
     const asked = purpose.kind === "keys" ? new Set(purpose.groups.map(({ identity }) => identity)) : undefined;
     const sent = new Uint8Array(this.#names.rows);
-    const held = this.#heldBy(shard);
+    // Of what a shard sends first, nothing is held yet.
+    const held = this.#isKnown.has(shard) ? this.#heldBy(shard) : undefined;
+    if (held === undefined) this.#holdBytes(ids.length * groups.layout.rowBytes);
     for (let row = 0; row < ids.length; row++) {
       const id = ids[row]!;
       if (sent[id] === 1) throw badPartial(shard, `group ${this.#nameOf(id)} is there twice`);
       if (asked?.has(id) === false) throw badPartial(shard, `group ${this.#nameOf(id)} was not asked for`);
       sent[id] = 1;
-      if (held[id] === 0) this.#holdBytes(groups.layout.rowBytes);
-      held[id] = 1;
+      if (held !== undefined) {
+        if (held[id] === 0) this.#holdBytes(groups.layout.rowBytes);
+        held[id] = 1;
+      }
       if (row % SLICE === SLICE - 1) yield;
     }
+    this.#isKnown.add(shard);
     this.batches.push({ shard, groups, ids, purpose });
   }
 
@@ -123,6 +130,7 @@ export class KeptParts {
     if (known !== undefined && known.length >= this.#names.rows) return known;
     const larger = new Uint8Array(Math.max(64, 2 * this.#names.rows));
     if (known !== undefined) larger.set(known);
+    else for (const { shard: of, ids } of this.batches) if (of === shard) for (const id of ids) larger[id] = 1;
     this.#held.set(shard, larger);
     return larger;
   }

@@ -24,7 +24,7 @@ import type { Batch } from "./batch.ts";
 import type { CompiledMerge } from "./compile-merge.ts";
 import { decodeInto } from "./decode-into.ts";
 import { GroupTable, type RowFilter } from "./group-table.ts";
-import { KeptParts, partNumber } from "./kept-parts.ts";
+import { type KeptBatch, KeptParts, partNumber } from "./kept-parts.ts";
 import { OrderedTable } from "./ordered-table.ts";
 import { type RowRank, rankRows, rowRank } from "./row-rank.ts";
 
@@ -145,7 +145,7 @@ export class CompiledTop implements MergeExecution {
     const search = this.#search;
     if (search === undefined || this.#isAll || this.#isSettled) return [];
     if (!this.#parts.isLearned && [...this.#active].every((shard) => this.#rest.get(shard) === "none")) {
-      return yield* this.#settle(() => true);
+      return yield* this.#settle();
     }
     yield* this.#parts.learn(search, (shard) => this.#rest.get(shard));
     const decision = yield* search.decide();
@@ -188,7 +188,7 @@ export class CompiledTop implements MergeExecution {
   }
 
   /** The answer is among these parts, which all are here. */
-  *#settle(isWanted: (part: number) => boolean): Slices<readonly ShardRequest[]> {
+  *#settle(isWanted?: (part: number) => boolean): Slices<readonly ShardRequest[]> {
     yield* this.#fold(isWanted);
     this.#isSettled = true;
     return [];
@@ -202,22 +202,29 @@ export class CompiledTop implements MergeExecution {
     return this.#askAll([...this.#active].filter((shard) => !search.isExhausted(shard)));
   }
 
-  /** Merges parts that are kept. */
-  *#fold(isWanted: (part: number) => boolean): Slices<void> {
+  /** Merges parts that are kept; all of them unless told. */
+  *#fold(isWanted?: (part: number) => boolean): Slices<void> {
+    const { names, batches } = this.#parts;
+    const rowOf = new Int32Array(names.rows);
     this.#isHeldAlready = true;
-    for (const [index, { shard, groups }] of this.#parts.batches.entries()) {
-      if (!this.#active.has(shard)) continue;
-      yield* blaming(
-        shard,
-        this.#mergeGroups(groups, shard, (row) => isWanted(partNumber(index, row))),
-      );
+    for (let index = 0; index < batches.length; index++) {
+      const batch = batches[index]!;
+      if (!this.#active.has(batch.shard)) continue;
+      const filter = isWanted && ((row: number) => isWanted(partNumber(index, row)));
+      yield* blaming(batch.shard, this.#mergeNumbered(batch, rowOf, filter));
     }
     this.#isHeldAlready = false;
   }
 
-  *#mergeGroups(groups: Batch, shard: number, filter?: RowFilter): Slices<void> {
+  *#mergeNumbered({ shard, groups, ids }: KeptBatch, rowOf: Int32Array, filter?: RowFilter): Slices<void> {
     const list = this.#table.lists[this.#list]!;
-    yield* list.merge(groups, yield* list.rowsOf(groups, undefined, filter), shard);
+    const { names } = this.#parts;
+    yield* list.merge(groups, yield* list.rowsOfNumbered(groups, { ids, names, rowOf }, filter), shard);
+  }
+
+  *#mergeGroups(groups: Batch, shard: number): Slices<void> {
+    const list = this.#table.lists[this.#list]!;
+    yield* list.merge(groups, yield* list.rowsOf(groups, undefined), shard);
   }
 
   #askAll(shards: readonly number[]): readonly ShardRequest[] {

@@ -4,7 +4,7 @@
  */
 import type { Column } from "./column.ts";
 import { addReal } from "./exact-real.ts";
-import type { Slot } from "./layout.ts";
+import type { Layout, Slot } from "./layout.ts";
 
 export interface FoldRange {
   readonly rows: Int32Array;
@@ -17,7 +17,26 @@ export interface FoldRange {
 
 export type Fold = (state: Column, input: Column, range: FoldRange) => void;
 
-export function foldOf({ operator, type, isOptional }: Slot): Fold | undefined {
+export interface SlotFold {
+  readonly slot: Slot;
+  readonly fold: Fold;
+}
+
+const folds = new WeakMap<Layout, readonly SlotFold[]>();
+
+/** Of all slots that are merged. */
+export function foldsOf(layout: Layout): readonly SlotFold[] {
+  const known = folds.get(layout);
+  if (known !== undefined) return known;
+  const made = layout.slots.flatMap((slot) => {
+    const fold = foldOf(slot);
+    return fold === undefined ? [] : [{ slot, fold }];
+  });
+  folds.set(layout, made);
+  return made;
+}
+
+function foldOf({ operator, type, isOptional }: Slot): Fold | undefined {
   switch (operator) {
     // Told with the new row: the key is the same in all of its group.
     case "key":

@@ -4,12 +4,18 @@ import { SLICE } from "../../../accumulator/sliced-sort.ts";
 import { type FieldAccumulator, leafAccumulator, type MergeContext } from "../field-accumulator.ts";
 import type { Batch } from "./batch.ts";
 import { Column } from "./column.ts";
-import { copyValue, foldOf, startOf } from "./fold.ts";
+import { copyValue, foldsOf, startOf } from "./fold.ts";
 import { KeyIndex } from "./key-index.ts";
 import type { Layout, Slot } from "./layout.ts";
 
 /** Rows in one go: some fifty nanoseconds each. */
 export const ROWS_PER_SLICE = 4096;
+
+/** Room that is made at first where other shards are likely to have other groups. */
+const ROWS_MIN = 64;
+
+/** Of the rows that are looked for: nobody else runs in between. */
+const HASHES = new Int32Array(ROWS_PER_SLICE);
 
 /** Which rows of a batch are merged; all of them unless told. */
 export type RowFilter = (row: number) => boolean;
@@ -30,6 +36,7 @@ export class GroupTable {
   readonly #copied: readonly Slot[];
   /** Slots that have columns here. */
   readonly #held: readonly Slot[];
+  readonly #isWhole: boolean;
   #capacity = 0;
   /** By row of a sorted list: the shard that sent it. */
   shards = new Int32Array(0);
@@ -37,6 +44,7 @@ export class GroupTable {
 
   constructor(layout: Layout, context: MergeContext, kind: TableKind = "whole") {
     const isWhole = kind === "whole";
+    this.#isWhole = isWhole;
     this.layout = layout;
     this.columns = layout.slots.map(({ type, isOptional }) => new Column(type, isOptional));
     this.boxes = isWhole ? layout.boxes.map(() => []) : [];
@@ -70,34 +78,62 @@ export class GroupTable {
   }
 
   /** Rows of the groups of a batch, which are made where there are none. Negative for those that are left out. */
-  *rowsOf(batch: Batch, parents: Int32Array | undefined, filter?: RowFilter): Slices<Int32Array> {
+  *rowsOf(batch: Batch, parents: Int32Array | undefined): Slices<Int32Array> {
     if (this.layout.order !== undefined) return yield* this.#append(batch);
-    if (this.rows === 0) {
-      // Other shards mostly have the same groups: there is little to grow later.
-      this.#index.reserve(batch.rows);
-      this.#grow(batch.rows);
-    }
+    // Other shards mostly have the same groups: there is little to grow later.
+    if (this.rows === 0) this.#reserve(this.#isWhole ? batch.rows : Math.max(batch.rows, ROWS_MIN));
     const found = new Int32Array(batch.rows);
-    const { columns } = batch;
     for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
       if (from > 0) yield;
-      const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
-      const around = new Int32Array(to - from);
-      if (parents !== undefined) for (let i = from; i < to; i++) around[i - from] = parents[batch.parent[i]!]!;
-      const hashes = new Int32Array(to - from);
-      this.#index.hash(columns, around, from, hashes);
-      for (let i = from; i < to; i++) {
-        const parent = around[i - from]!;
-        const hash = hashes[i - from]!;
-        if (parent < 0 || (filter !== undefined && !filter(i))) found[i] = -1;
-        else {
-          const known = this.#index.find(hash, columns, i, parent);
-          found[i] = known >= 0 ? known : this.#newRow(batch, i);
-          if (known < 0) this.#index.insert(hash, parent);
-        }
-      }
+      this.#find(batch, parents, from, Math.min(batch.rows, from + ROWS_PER_SLICE), found);
     }
     return found;
+  }
+
+  /**
+   * The same for rows whose keys another table has numbered, so that they need not be looked for: row `i` has the key
+   * `ids[i]`. `rowOf` has by number of the key one more than the row here, and is told of new ones: at first the table is
+   * empty, and `rowOf` too.
+   */
+  *rowsOfNumbered(
+    batch: Batch,
+    { ids, names, rowOf }: { readonly ids: Int32Array; readonly names: GroupTable; readonly rowOf: Int32Array },
+    filter?: RowFilter,
+  ): Slices<Int32Array> {
+    if (this.rows === 0) this.#reserve(Math.min(names.rows, Math.max(batch.rows, ROWS_MIN)));
+    const found = new Int32Array(batch.rows);
+    for (let i = 0; i < batch.rows; i++) {
+      const id = ids[i]!;
+      if (filter?.(i) === false) found[i] = -1;
+      else {
+        if (rowOf[id] === 0) {
+          rowOf[id] = this.#newRow(batch, i) + 1;
+          this.#index.insert(names.#index.hashOf(id), 0);
+        }
+        found[i] = rowOf[id]! - 1;
+      }
+      if (i % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+    }
+    return found;
+  }
+
+  #find(batch: Batch, parents: Int32Array | undefined, from: number, to: number, found: Int32Array): void {
+    const { columns } = batch;
+    const index = this.#index;
+    const hashes = HASHES;
+    if (parents === undefined) hashes.fill(0, 0, to - from);
+    else for (let i = from; i < to; i++) hashes[i - from] = parents[batch.parent[i]!]!;
+    index.hash(columns, from, to, hashes);
+    for (let i = from; i < to; i++) {
+      const parent = parents === undefined ? 0 : parents[batch.parent[i]!]!;
+      const hash = hashes[i - from]!;
+      if (parent < 0) found[i] = -1;
+      else {
+        const known = index.find(hash, columns, i, parent);
+        found[i] = known >= 0 ? known : this.#newRow(batch, i);
+        if (known < 0) index.insert(hash, parent);
+      }
+    }
   }
 
   #newRow(batch: Batch, i: number): number {
@@ -112,9 +148,7 @@ export class GroupTable {
   /** Merges all of a batch; row `i` of it belongs to row `rows[i]` here. Faults: `bad-partial`, `answer-too-large`. */
   *merge(batch: Batch, rows: Int32Array, shard: number, isListWanted?: (index: number) => boolean): Slices<void> {
     if (this.layout.order !== undefined) for (const row of rows) this.shards[row] = shard;
-    for (const slot of this.layout.slots) {
-      const fold = foldOf(slot);
-      if (fold === undefined) continue;
+    for (const { slot, fold } of foldsOf(this.layout)) {
       const guard = slot.guard === undefined ? undefined : batch.columns[slot.guard]!.values;
       const [state, input] = [this.columns[slot.index]!, batch.columns[slot.index]!];
       for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
@@ -141,6 +175,12 @@ export class GroupTable {
       const inner = batch.lists[index]!;
       yield* list.merge(inner, yield* list.rowsOf(inner, rows), shard);
     }
+  }
+
+  /** Room for the first rows. */
+  #reserve(rows: number): void {
+    this.#index.reserve(rows);
+    this.#grow(rows);
   }
 
   #grow(rows: number): void {

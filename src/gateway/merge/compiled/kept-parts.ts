@@ -29,11 +29,12 @@ export interface KeptBatch {
 
 export class KeptParts {
   readonly batches: KeptBatch[] = [];
+  /** Every key that came; its row is its number. */
+  readonly names: GroupTable;
   readonly #rank: Rank;
   readonly #partOf: PartReader;
   /** Merges parts only to see how good they are. */
   readonly #scratch: () => MessageAccumulator;
-  readonly #names: GroupTable;
   readonly #holdBytes: (bytes: number) => void;
   /** Shards that have sent something. */
   readonly #isKnown = new Set<number>();
@@ -46,15 +47,15 @@ export class KeptParts {
     this.#rank = rank;
     this.#partOf = partReader(top.element, layout, order);
     this.#scratch = madeOnce(() => messageAccumulator(top.element, untold));
-    this.#names = new GroupTable(layout, untold, "keys");
+    this.names = new GroupTable(layout, untold, "keys");
     this.#holdBytes = budget.holdBytes;
   }
 
   /** Faults: `bad-partial` for a group that is there twice or was not asked for, `answer-too-large`. */
   *keep(shard: number, groups: Batch, purpose: TopAsk<number>): Slices<void> {
-    const ids = yield* this.#names.rowsOf(groups, undefined);
+    const ids = yield* this.names.rowsOf(groups, undefined);
     const asked = purpose.kind === "keys" ? new Set(purpose.groups.map(({ identity }) => identity)) : undefined;
-    const sent = new Uint8Array(this.#names.rows);
+    const sent = new Uint8Array(this.names.rows);
     // Of what a shard sends first, nothing is held yet.
     const held = this.#isKnown.has(shard) ? this.#heldBy(shard) : undefined;
     if (held === undefined) this.#holdBytes(ids.length * groups.layout.rowBytes);
@@ -127,8 +128,8 @@ export class KeptParts {
 
   #heldBy(shard: number): Uint8Array {
     const known = this.#held.get(shard);
-    if (known !== undefined && known.length >= this.#names.rows) return known;
-    const larger = new Uint8Array(Math.max(64, 2 * this.#names.rows));
+    if (known !== undefined && known.length >= this.names.rows) return known;
+    const larger = new Uint8Array(Math.max(64, 2 * this.names.rows));
     if (known !== undefined) larger.set(known);
     else for (const { shard: of, ids } of this.batches) if (of === shard) for (const id of ids) larger[id] = 1;
     this.#held.set(shard, larger);
@@ -136,7 +137,7 @@ export class KeptParts {
   }
 
   #keyParts(id: number): unknown[] {
-    const { layout, columns } = this.#names;
+    const { layout, columns } = this.names;
     return layout.key.map((slot) => slot.field && cellOf(columns[slot.index]!, slot.field, id));
   }
 

@@ -4,11 +4,12 @@ import type { Column } from "./column.ts";
 /** What stands for an absent value. */
 const ABSENT = 0x2545f491;
 
-export function hashTexts({ bytes, view, start, end, has }: Column, from: number, hashes: Int32Array): void {
+/** Of the rows from `from` to `to`, the first of `hashes` being that of `from`. */
+export function hashTexts(column: Column, from: number, to: number, hashes: Int32Array): void {
+  const { bytes, view, start, end, has } = column;
   const isOptional = has.length > 0;
   const limit = bytes.length - 4;
-  for (let i = 0; i < hashes.length; i++) {
-    const row = from + i;
+  for (let row = from, i = 0; row < to; row++, i++) {
     if (isOptional && has[row] === 0) {
       hashes[i] = finished(mixed(hashes[i]!, ABSENT));
       continue;
@@ -29,11 +30,10 @@ export function hashTexts({ bytes, view, start, end, has }: Column, from: number
   }
 }
 
-export function hashIntegers(column: Column, from: number, hashes: Int32Array): void {
+export function hashIntegers(column: Column, from: number, to: number, hashes: Int32Array): void {
   const { values, has } = column;
   const isOptional = has.length > 0;
-  for (let i = 0; i < hashes.length; i++) {
-    const row = from + i;
+  for (let row = from, i = 0; row < to; row++, i++) {
     const value = values[row]!;
     const hash = hashes[i]!;
     if (isOptional && has[row] === 0) hashes[i] = finished(mixed(hash, ABSENT));

@@ -31,14 +31,18 @@ export class KeyIndex {
     this.#onlyText = slots.length === 1 && slot?.type === "text" && !slot.isOptional ? slot.index : undefined;
   }
 
-  /** Hashes of some rows' keys; `parents` are the rows around them. */
-  hash(input: readonly Column[], parents: Int32Array, from: number, hashes: Int32Array): void {
-    hashes.set(parents);
+  /** Hashes of some rows' keys; `hashes` begins with the rows around them, in whose place they are put. */
+  hash(input: readonly Column[], from: number, to: number, hashes: Int32Array): void {
     for (const { index } of this.#slots) {
       const column = input[index]!;
-      if (column.type === "text") hashTexts(column, from, hashes);
-      else hashIntegers(column, from, hashes);
+      if (column.type === "text") hashTexts(column, from, to, hashes);
+      else hashIntegers(column, from, to, hashes);
     }
+  }
+
+  /** Of a row that is here. */
+  hashOf(row: number): number {
+    return this.#hashes[row]!;
   }
 
   /** The row of that key; negative where there is none. There must be room already. */

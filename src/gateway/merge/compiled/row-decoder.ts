@@ -29,6 +29,9 @@ interface Pending {
   readonly lists: readonly Pending[];
 }
 
+/** What is read without a pause, in far less than a millisecond. */
+const BYTES_AT_ONCE = 4096;
+
 const NO_LIMIT = Number.POSITIVE_INFINITY;
 
 /** Numbers of fields may go up to 2^29: beyond this they are looked up otherwise than in an array. */
@@ -56,7 +59,9 @@ export class RowDecoder {
     const reader = new WireReader(bytes);
     batch.readFrom(bytes, reader.view);
     const pending = this.#boxless ?? pendingOf(this.layout);
-    yield* new Reading(reader).slices(this.#steps, bytes.length, batch, batch.addRow(0), pending, 1);
+    const reading = new Reading(reader);
+    if (bytes.length <= BYTES_AT_ONCE) reading.whole(this.#steps, bytes.length, batch, batch.addRow(0), pending, 1);
+    else yield* reading.slices(this.#steps, bytes.length, batch, batch.addRow(0), pending, 1);
     if (this.#boxless === undefined) yield* readAllBoxes(bytes, batch, pending);
   }
 }
@@ -106,11 +111,11 @@ class Reading {
       else if (step.kind === "group") {
         const elementEnd = reader.lengthEnd(end);
         const list = batch.lists[step.list]!;
-        this.#whole(step.element, elementEnd, list, list.addRow(row), pending.lists[step.list]!, depth + 1);
+        this.whole(step.element, elementEnd, list, list.addRow(row), pending.lists[step.list]!, depth + 1);
       } else if (step.kind === "nested") {
         if (max !== NO_LIMIT) return step;
         batch.columns[step.presence]!.values[row] = 1;
-        this.#whole(step.inner, reader.lengthEnd(end), batch, row, pending, depth + 1);
+        this.whole(step.inner, reader.lengthEnd(end), batch, row, pending, depth + 1);
       } else {
         passRecord(reader, step.field, tag, end);
         pending.boxes[step.box]!.add(row, recordStart, reader.at);
@@ -119,7 +124,7 @@ class Reading {
     return undefined;
   }
 
-  #whole(steps: Steps, end: number, batch: Batch, row: number, pending: Pending, depth: number): void {
+  whole(steps: Steps, end: number, batch: Batch, row: number, pending: Pending, depth: number): void {
     this.#records(steps, end, batch, row, pending, depth, NO_LIMIT);
     if (this.#reader.at !== end) throw new Error("a field reaches beyond its message");
   }
@@ -130,10 +135,9 @@ class Reading {
     switch (step.codec) {
       case ScalarType.INT64:
       case ScalarType.UINT64: {
-        const first = reader.bytes[reader.at]!;
-        if (first < 0x80) {
-          reader.at += 1;
-          column.values[row] = first;
+        const short = reader.shortVarint();
+        if (short >= 0) {
+          column.values[row] = short;
           return;
         }
         reader.varint64();

@@ -52,6 +52,21 @@ export class WireReader {
     return value >>> 0;
   }
 
+  /** A varint of up to seven bytes; negative, and nothing is read, where there are more. */
+  shortVarint(): number {
+    const { bytes, at } = this;
+    let value = 0;
+    for (let count = 0, factor = 1; count < 7; count++, factor *= 128) {
+      const byte = bytes[at + count]!;
+      value += (byte & 0x7f) * factor;
+      if (byte >= 0x80) continue;
+      if (byte === undefined) break;
+      this.at = at + count + 1;
+      return value;
+    }
+    return -1;
+  }
+
   varint64(): void {
     const { bytes } = this;
     let low = 0;

@@ -7,10 +7,15 @@ export function* blaming(shard: number, slices: Slices<void>): Slices<void> {
   try {
     yield* slices;
   } catch (error) {
-    const fault = faultFromUnknown(error, `merge the partial of shard ${shard}`);
-    if (fault.id !== "bad-partial" || fault.detail.shard !== undefined) throw error;
-    throw badPartial(shard, fault.message);
+    throw blamed(shard, error);
   }
+}
+
+/** The same for what went wrong while one shard's partial was merged. */
+export function blamed(shard: number, error: unknown): unknown {
+  const fault = faultFromUnknown(error, `merge the partial of shard ${shard}`);
+  if (fault.id !== "bad-partial" || fault.detail.shard !== undefined) return error;
+  return badPartial(shard, fault.message);
 }
 
 export function badPartial(shard: number, detail: string): Fault {

@@ -21,8 +21,7 @@ export interface FirstGroups {
  */
 export function* restOfShard({ limit, ...sent }: FirstGroups, rank: Rank, field: string): Slices<Rest> {
   const { shard, count, shown, bounds } = sent;
-  // A shard that sends less than it may has no more, whether it says so or not.
-  if (bounds?.exhausted || (bounds === undefined && count < limit)) return "none";
+  if (hasNoMore({ limit, count, bounds })) return "none";
   if (bounds === undefined) return undefined;
   if (bounds.field !== field) throw badPartial(shard, `bounds of "${bounds.field}" where "${field}" orders`);
   const kth = rank.boundOf(bounds.kth);
@@ -34,6 +33,11 @@ export function* restOfShard({ limit, ...sent }: FirstGroups, rank: Rank, field:
   const groupsHeld = bounds.groups > 0n ? Number(bounds.groups) : Number.POSITIVE_INFINITY;
   const middle = shown(Math.floor((count - 1) / 2));
   return { nearest, farthest, groups: groupsHeld, sample: { depth: count, middle: Number(middle), end: Number(end) } };
+}
+
+/** A shard that sends less than it may has no more, whether it says so or not. */
+export function hasNoMore({ bounds, count, limit }: Pick<FirstGroups, "bounds" | "count" | "limit">): boolean {
+  return bounds === undefined ? count < limit : bounds.exhausted;
 }
 
 /** A mean that the shard rounded otherwise must not make the bound too tight. */

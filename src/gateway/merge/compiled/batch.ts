@@ -7,6 +7,8 @@ export interface BoxedValue {
   readonly value: unknown;
 }
 
+const FEW = 256;
+
 /**
  * Rows as one partial brings them, before they are merged: the partial is decoded whole first, so that one that cannot be
  * read leaves no trace in the answer.
@@ -27,6 +29,11 @@ export class Batch {
     this.columns = layout.slots.map(({ type, isOptional }) => new Column(type, isOptional));
     this.boxes = layout.boxes.map(() => []);
     this.lists = layout.lists.map((list) => new Batch(list.layout));
+  }
+
+  /** Few rows of columns alone: what is done with them takes no pause. */
+  get isFew(): boolean {
+    return this.rows <= FEW && this.boxes.length === 0 && this.lists.length === 0;
   }
 
   addRow(parent: number): number {

@@ -12,18 +12,18 @@ import { requestedKeys, requestOrder, requestWindow, rowsForWindow } from "../..
 import type { TopBounds } from "../../../wire/generated/skynetes/v1/stamp_pb.ts";
 import { rewriteRequest } from "../../plan/rewrite-request.ts";
 import type { ShardRequest } from "../../plan/shard-request.ts";
-import { blaming } from "../bad-partial.ts";
+import { blamed, blaming } from "../bad-partial.ts";
 import { memoryBudget } from "../held-bytes.ts";
 import type { AnswerPieces, MergeExecution, MergeLimits, Partial } from "../merge-execution.ts";
 import { PendingRequests } from "../pending-requests.ts";
 import { compileRank, type Rank } from "../rank.ts";
-import { restOfShard } from "../shard-rest.ts";
+import { hasNoMore, restOfShard } from "../shard-rest.ts";
 import { KEYS_PER_REQUEST_MAX } from "../top-depth.ts";
 import { type Rest, type TopAsk, TopSearch } from "../top-k.ts";
 import type { Batch } from "./batch.ts";
 import type { CompiledMerge } from "./compile-merge.ts";
 import { decodeInto } from "./decode-into.ts";
-import { GroupTable, type RowFilter } from "./group-table.ts";
+import { GroupTable, type RowFilter, type RowNumbers } from "./group-table.ts";
 import { type KeptBatch, KeptParts, partNumber } from "./kept-parts.ts";
 import { OrderedTable } from "./ordered-table.ts";
 import { type RowRank, rankRows, rowRank } from "./row-rank.ts";
@@ -184,7 +184,7 @@ export class CompiledTop implements MergeExecution {
     if (purpose.kind !== "first") return;
     const shown = (row: number) => this.#parts.shown(groups, row);
     const first = { shard, count: groups.rows, shown, bounds, limit: purpose.limit };
-    this.#rest.set(shard, yield* restOfShard(first, this.#rank, this.#orderField));
+    this.#rest.set(shard, hasNoMore(first) ? "none" : yield* restOfShard(first, this.#rank, this.#orderField));
   }
 
   /** The answer is among these parts, which all are here. */
@@ -211,15 +211,25 @@ export class CompiledTop implements MergeExecution {
       const batch = batches[index]!;
       if (!this.#active.has(batch.shard)) continue;
       const filter = isWanted && ((row: number) => isWanted(partNumber(index, row)));
-      yield* blaming(batch.shard, this.#mergeNumbered(batch, rowOf, filter));
+      const numbers = { ids: batch.ids, names, rowOf };
+      if (batch.groups.isFew) this.#mergeFew(batch, numbers, filter);
+      else yield* blaming(batch.shard, this.#mergeNumbered(batch, numbers, filter));
     }
     this.#isHeldAlready = false;
   }
 
-  *#mergeNumbered({ shard, groups, ids }: KeptBatch, rowOf: Int32Array, filter?: RowFilter): Slices<void> {
+  *#mergeNumbered({ shard, groups }: KeptBatch, numbers: RowNumbers, filter?: RowFilter): Slices<void> {
     const list = this.#table.lists[this.#list]!;
-    const { names } = this.#parts;
-    yield* list.merge(groups, yield* list.rowsOfNumbered(groups, { ids, names, rowOf }, filter), shard);
+    yield* list.merge(groups, yield* list.rowsOfNumbered(groups, numbers, filter), shard);
+  }
+
+  #mergeFew({ shard, groups }: KeptBatch, numbers: RowNumbers, filter?: RowFilter): void {
+    const list = this.#table.lists[this.#list]!;
+    try {
+      list.mergeFew(groups, list.rowsOfFewNumbered(groups, numbers, filter), shard);
+    } catch (error) {
+      throw blamed(shard, error);
+    }
   }
 
   *#mergeGroups(groups: Batch, shard: number): Slices<void> {

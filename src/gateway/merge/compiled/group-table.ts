@@ -4,15 +4,12 @@ import { SLICE } from "../../../accumulator/sliced-sort.ts";
 import { type FieldAccumulator, leafAccumulator, type MergeContext } from "../field-accumulator.ts";
 import type { Batch } from "./batch.ts";
 import { Column } from "./column.ts";
-import { copyValue, foldsOf, startOf } from "./fold.ts";
+import { copyValue, foldsOf, type SlotFold, startOf } from "./fold.ts";
 import { KeyIndex } from "./key-index.ts";
 import type { Layout, Slot } from "./layout.ts";
 
 /** Rows in one go: some fifty nanoseconds each. */
 export const ROWS_PER_SLICE = 4096;
-
-/** Room that is made at first where other shards are likely to have other groups. */
-const ROWS_MIN = 64;
 
 /** Of the rows that are looked for: nobody else runs in between. */
 const HASHES = new Int32Array(ROWS_PER_SLICE);
@@ -22,6 +19,20 @@ export type RowFilter = (row: number) => boolean;
 
 /** `keys`: nothing but the keys of groups is kept, which numbers them. */
 export type TableKind = "whole" | "keys";
+
+/**
+ * Keys that another table has numbered, so that they need not be looked for: row `i` has the key `ids[i]` of `names`.
+ * `rowOf` has by number of the key one more than the row that it has here, and is told of new ones: at first the table is
+ * empty, and `rowOf` too.
+ */
+export interface RowNumbers {
+  readonly ids: Int32Array;
+  readonly names: GroupTable;
+  readonly rowOf: Int32Array;
+}
+
+/** Room that is made at first for groups. */
+const ROWS_MIN = 64;
 
 export class GroupTable {
   readonly layout: Layout;
@@ -36,7 +47,6 @@ export class GroupTable {
   readonly #copied: readonly Slot[];
   /** Slots that have columns here. */
   readonly #held: readonly Slot[];
-  readonly #isWhole: boolean;
   #capacity = 0;
   /** By row of a sorted list: the shard that sent it. */
   shards = new Int32Array(0);
@@ -44,7 +54,6 @@ export class GroupTable {
 
   constructor(layout: Layout, context: MergeContext, kind: TableKind = "whole") {
     const isWhole = kind === "whole";
-    this.#isWhole = isWhole;
     this.layout = layout;
     this.columns = layout.slots.map(({ type, isOptional }) => new Column(type, isOptional));
     this.boxes = isWhole ? layout.boxes.map(() => []) : [];
@@ -80,9 +89,7 @@ export class GroupTable {
   /** Rows of the groups of a batch, which are made where there are none. Negative for those that are left out. */
   *rowsOf(batch: Batch, parents: Int32Array | undefined): Slices<Int32Array> {
     if (this.layout.order !== undefined) return yield* this.#append(batch);
-    // Other shards mostly have the same groups: there is little to grow later.
-    if (this.rows === 0) this.#reserve(this.#isWhole ? batch.rows : Math.max(batch.rows, ROWS_MIN));
-    const found = new Int32Array(batch.rows);
+    const found = this.#begin(batch);
     for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
       if (from > 0) yield;
       this.#find(batch, parents, from, Math.min(batch.rows, from + ROWS_PER_SLICE), found);
@@ -90,19 +97,50 @@ export class GroupTable {
     return found;
   }
 
-  /**
-   * The same for rows whose keys another table has numbered, so that they need not be looked for: row `i` has the key
-   * `ids[i]`. `rowOf` has by number of the key one more than the row here, and is told of new ones: at first the table is
-   * empty, and `rowOf` too.
-   */
-  *rowsOfNumbered(
+  /** The same at once, for few rows of groups that stand in no other group. */
+  rowsOfFew(batch: Batch): Int32Array {
+    const found = this.#begin(batch);
+    this.#find(batch, undefined, 0, batch.rows, found);
+    return found;
+  }
+
+  /** The same for rows whose keys are numbered. */
+  *rowsOfNumbered(batch: Batch, numbers: RowNumbers, filter?: RowFilter): Slices<Int32Array> {
+    const found = this.#begin(batch);
+    for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
+      if (from > 0) yield;
+      this.#findNumbered(batch, numbers, filter, from, Math.min(batch.rows, from + ROWS_PER_SLICE), found);
+    }
+    return found;
+  }
+
+  /** The same at once, for few rows. */
+  rowsOfFewNumbered(batch: Batch, numbers: RowNumbers, filter?: RowFilter): Int32Array {
+    const found = this.#begin(batch);
+    this.#findNumbered(batch, numbers, filter, 0, batch.rows, found);
+    return found;
+  }
+
+  /** Where the rows of a batch will stand. */
+  #begin(batch: Batch): Int32Array {
+    if (this.rows === 0) {
+      // Other shards mostly have the same groups; where there are few, others are likely, and room for them is little.
+      const rows = Math.max(batch.rows, ROWS_MIN);
+      this.#index.reserve(rows);
+      this.#grow(rows);
+    }
+    return new Int32Array(batch.rows);
+  }
+
+  #findNumbered(
     batch: Batch,
-    { ids, names, rowOf }: { readonly ids: Int32Array; readonly names: GroupTable; readonly rowOf: Int32Array },
-    filter?: RowFilter,
-  ): Slices<Int32Array> {
-    if (this.rows === 0) this.#reserve(Math.min(names.rows, Math.max(batch.rows, ROWS_MIN)));
-    const found = new Int32Array(batch.rows);
-    for (let i = 0; i < batch.rows; i++) {
+    { ids, names, rowOf }: RowNumbers,
+    filter: RowFilter | undefined,
+    from: number,
+    to: number,
+    found: Int32Array,
+  ): void {
+    for (let i = from; i < to; i++) {
       const id = ids[i]!;
       if (filter?.(i) === false) found[i] = -1;
       else {
@@ -112,9 +150,7 @@ export class GroupTable {
         }
         found[i] = rowOf[id]! - 1;
       }
-      if (i % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
     }
-    return found;
   }
 
   #find(batch: Batch, parents: Int32Array | undefined, from: number, to: number, found: Int32Array): void {
@@ -148,12 +184,10 @@ export class GroupTable {
   /** Merges all of a batch; row `i` of it belongs to row `rows[i]` here. Faults: `bad-partial`, `answer-too-large`. */
   *merge(batch: Batch, rows: Int32Array, shard: number, isListWanted?: (index: number) => boolean): Slices<void> {
     if (this.layout.order !== undefined) for (const row of rows) this.shards[row] = shard;
-    for (const { slot, fold } of foldsOf(this.layout)) {
-      const guard = slot.guard === undefined ? undefined : batch.columns[slot.guard]!.values;
-      const [state, input] = [this.columns[slot.index]!, batch.columns[slot.index]!];
+    for (const slot of foldsOf(this.layout)) {
       for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
         const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
-        fold(state, input, { rows, from, to, shard, guard });
+        this.#fold(slot, batch, rows, shard, from, to);
         if (to - from === ROWS_PER_SLICE) yield;
       }
     }
@@ -177,10 +211,14 @@ export class GroupTable {
     }
   }
 
-  /** Room for the first rows. */
-  #reserve(rows: number): void {
-    this.#index.reserve(rows);
-    this.#grow(rows);
+  /** The same at once, for few rows of groups. */
+  mergeFew(batch: Batch, rows: Int32Array, shard: number): void {
+    for (const slot of foldsOf(this.layout)) this.#fold(slot, batch, rows, shard, 0, batch.rows);
+  }
+
+  #fold({ slot, fold }: SlotFold, batch: Batch, rows: Int32Array, shard: number, from: number, to: number): void {
+    const guard = slot.guard === undefined ? undefined : batch.columns[slot.guard]!.values;
+    fold(this.columns[slot.index]!, batch.columns[slot.index]!, { rows, from, to, shard, guard });
   }
 
   #grow(rows: number): void {

@@ -1,7 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import { compileMerge } from "./compiled/compile-merge.ts";
-import { compiledRound } from "./compiled/compiled-round.ts";
+import { CompiledRound } from "./compiled/compiled-round.ts";
 import { CompiledTop } from "./compiled/compiled-top.ts";
 import { interpretedMerge } from "./interpreted-merge.ts";
 import type { MergeExecution, MergeLimits } from "./merge-execution.ts";
@@ -19,6 +19,6 @@ export function startMerge(
   const { merge } = plan;
   const compiled = merge.kind === "message" ? compileMerge(merge.recipe) : undefined;
   if (merge.kind !== "message" || compiled === undefined) return interpretedMerge(plan, request, shards, limits);
-  if (merge.top === undefined) return compiledRound(plan, compiled, request, shards, limits);
+  if (merge.top === undefined) return new CompiledRound(plan, compiled, request, shards, limits);
   return new CompiledTop(plan, compiled, merge.top, request, shards, limits);
 }

@@ -1,6 +1,7 @@
 /** Every shard is asked once; its partial is decoded into columns, merged as it comes, and not kept. */
 import type { Message } from "@bufbuild/protobuf";
 import { type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
+import type { Window } from "../../../accumulator/sorted.ts";
 import type { MethodPlan } from "../../../merge-plan/method-plan.ts";
 import { requestWindow, rowsForWindow } from "../../../merge-plan/request-window.ts";
 import { rewriteRequest } from "../../plan/rewrite-request.ts";
@@ -17,56 +18,80 @@ import { OrderedTable } from "./ordered-table.ts";
 
 const ROOT = Int32Array.of(0);
 
-export function compiledRound(
-  plan: MethodPlan,
-  { layout, decoder, writer, batches }: CompiledMerge,
-  request: Message,
-  shards: readonly number[],
-  limits: MergeLimits,
-): MergeExecution {
-  const window = requestWindow(plan, request);
-  const table = new GroupTable(layout, { window, budget: memoryBudget(limits) });
-  table.addRow();
-  const pending = new PendingRequests<"partial">();
-  /** Batches are used again: partials of one method are of a size. */
-  const free: Batch[] = [];
+export class CompiledRound implements MergeExecution {
+  readonly acceptsColumns = true;
+  readonly #plan: MethodPlan;
+  readonly #compiled: CompiledMerge;
+  readonly #request: Message;
+  readonly #shards: readonly number[];
+  readonly #window: Window;
+  readonly #table: GroupTable;
+  readonly #pending = new PendingRequests<"partial">();
+  /** Batches are used again, large ones too: partials of one method are of a size. */
+  readonly #free: Batch[] = [];
 
-  function* acceptSlices(partial: Partial): Slices<void> {
-    if (!pending.isWanted(partial)) return;
-    const batch = free.pop() ?? batches.take();
-    yield* decodeInto(batch, partial, decoder);
-    pending.take(partial);
+  constructor(
+    plan: MethodPlan,
+    compiled: CompiledMerge,
+    request: Message,
+    shards: readonly number[],
+    limits: MergeLimits,
+  ) {
+    this.#plan = plan;
+    this.#compiled = compiled;
+    this.#request = request;
+    this.#shards = shards;
+    this.#window = requestWindow(plan, request);
+    this.#table = new GroupTable(compiled.layout, { window: this.#window, budget: memoryBudget(limits) });
+    this.#table.addRow();
+  }
+
+  begin(): readonly ShardRequest[] {
+    const request = rewriteRequest(this.#plan, this.#request, { limit: rowsForWindow(this.#window) });
+    return this.#pending.open(
+      new Map(this.#shards.map((shard): [ShardRequest, "partial"] => [{ shard, request }, "partial"])),
+    );
+  }
+
+  accept(partial: Partial): void {
+    unsliced(this.acceptSlices(partial));
+  }
+
+  *acceptSlices(partial: Partial): Slices<void> {
+    if (!this.#pending.isWanted(partial)) return;
+    const batch = this.#free.pop() ?? this.#compiled.batches.take();
+    yield* decodeInto(batch, partial, this.#compiled.decoder);
+    this.#pending.take(partial);
     try {
-      yield* blaming(partial.shard, table.merge(batch, ROOT, partial.shard));
+      yield* blaming(partial.shard, this.#table.merge(batch, ROOT, partial.shard));
     } catch (error) {
-      pending.fail(partial.shard, error);
+      this.#pending.fail(partial.shard, error);
       throw error;
     }
     batch.clear();
-    free.push(batch);
+    this.#free.push(batch);
   }
-  function* finishSlices(): Slices<AnswerPieces> {
-    pending.assertNone();
-    for (const batch of free.splice(0)) batches.give(batch);
-    return yield* writer.write(yield* OrderedTable.of(table, window));
+
+  exclude(shard: number): void {
+    this.#pending.excludeUnmerged(shard);
   }
-  return {
-    acceptsColumns: true,
-    begin() {
-      const asked = rewriteRequest(plan, request, { limit: rowsForWindow(window) });
-      return pending.open(
-        new Map(shards.map((shard): [ShardRequest, "partial"] => [{ shard, request: asked }, "partial"])),
-      );
-    },
-    accept: (partial) => unsliced(acceptSlices(partial)),
-    acceptSlices,
-    exclude: (shard) => pending.excludeUnmerged(shard),
-    next: () => [],
-    // biome-ignore lint/correctness/useYield: there is nothing to pause for
-    *nextSlices() {
-      return [];
-    },
-    finish: () => unsliced(finishSlices()),
-    finishSlices,
-  };
+
+  next(): readonly ShardRequest[] {
+    return [];
+  }
+
+  // biome-ignore lint/correctness/useYield: there is nothing to pause for
+  *nextSlices(): Slices<readonly ShardRequest[]> {
+    return [];
+  }
+
+  finish(): AnswerPieces {
+    return unsliced(this.finishSlices());
+  }
+
+  *finishSlices(): Slices<AnswerPieces> {
+    this.#pending.assertNone();
+    for (const batch of this.#free.splice(0)) this.#compiled.batches.give(batch);
+    return yield* this.#compiled.writer.write(yield* OrderedTable.of(this.#table, this.#window));
+  }
 }

@@ -97,10 +97,10 @@ export class GroupTable {
     return found;
   }
 
-  /** The same at once, for few rows of groups that stand in no other group. */
-  rowsOfFew(batch: Batch): Int32Array {
+  /** The same at once, for few rows of groups. */
+  rowsOfFew(batch: Batch, parents: Int32Array | undefined): Int32Array {
     const found = this.#begin(batch);
-    this.#find(batch, undefined, 0, batch.rows, found);
+    this.#find(batch, parents, 0, batch.rows, found);
     return found;
   }
 
@@ -207,7 +207,8 @@ export class GroupTable {
     for (const [index, list] of this.lists.entries()) {
       if (isListWanted?.(index) === false) continue;
       const inner = batch.lists[index]!;
-      yield* list.merge(inner, yield* list.rowsOf(inner, rows), shard);
+      if (inner.isFew && list.layout.order === undefined) list.mergeFew(inner, list.rowsOfFew(inner, rows), shard);
+      else yield* list.merge(inner, yield* list.rowsOf(inner, rows), shard);
     }
   }
 

@@ -53,7 +53,7 @@ export class KeptParts {
 
   /** Faults: `bad-partial` for a group that is there twice or was not asked for, `answer-too-large`. */
   *keep(shard: number, groups: Batch, purpose: TopAsk<number>): Slices<void> {
-    const ids = groups.isFew ? this.names.rowsOfFew(groups) : yield* this.names.rowsOf(groups, undefined);
+    const ids = groups.isFew ? this.names.rowsOfFew(groups, undefined) : yield* this.names.rowsOf(groups, undefined);
     const asked = purpose.kind === "keys" ? new Set(purpose.groups.map(({ identity }) => identity)) : undefined;
     const sent = new Uint8Array(this.names.rows);
     // Of what a shard sends first, nothing is held yet.

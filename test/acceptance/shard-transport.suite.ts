@@ -127,6 +127,19 @@ export function shardTransportAcceptance(name: string, open: (partialBytesMax: n
       expect((await faultOf(ask({ path: "/probe.v1.Probe/Nothing" }))).id).toBe("stamp-mismatch");
     });
 
+    // An error that nobody hears would end the process, and this test run.
+    test.each([
+      ["an address that is none", { address: "" }],
+      ["a node whose name no header holds", { node: "knoten-ä€" }],
+    ])("%s fails the calls there, and no others", async (_name, over) => {
+      await expect(ask(over)).rejects.toBeInstanceOf(Error);
+      await expect(rows(over)).rejects.toBeInstanceOf(Error);
+      const greeting = transport.greet(callOf(service.address, over), 20_000, NEVER);
+      if (under.packs) expect((await faultOf(greeting)).id).toBe("shard-unavailable");
+      else expect(await greeting).toBeUndefined();
+      expect(Buffer.from((await ask()).message).toString()).toBe("hello");
+    });
+
     test("a reply without a stamp, with two, or with another one says so", async () => {
       const stamps: ((asked: AnsweringService["asked"][number]) => void)[] = [
         () => {},

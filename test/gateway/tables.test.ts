@@ -98,6 +98,17 @@ describe("a table that does not load is refused whole, and the old one stays", (
     ],
     ["a service bound twice", (t) => t.snapshots[0]!.bindings.push(t.snapshots[0]!.bindings[0]!), "bound twice"],
     ["a shard that nobody serves", (t) => (t.shards[2]!.placements = []), "no placement of shard 2"],
+    [
+      "an endpoint without an address",
+      (t) => (t.shards[1]!.placements[0]!.endpoints[0]!.address = ""),
+      "/shards/1/placements/0/endpoints/0/address",
+    ],
+    [
+      "an address without a port",
+      (t) => (t.shards[1]!.placements[0]!.endpoints[0]!.address = "pod-1.mesh"),
+      '"pod-1.mesh" is not host:port',
+    ],
+    ["a node whose name no header holds", (t) => (t.shards[1]!.placements[0]!.node = "knoten-ä"), "placements/0/node"],
     ["latest of what is not bound", (t) => (t.snapshots[1]!.bindings = []), "/latest/0"],
     ["latest going back", (t) => (t.latest[0]!.snapshot = "s1"), "does not contain"],
     ["no epoch", (t) => (t.epoch = 0n), "not positive"],

@@ -14,6 +14,7 @@ import {
   type ServiceVersionRoute,
   type SnapshotRoute,
 } from "../../wire/generated/skynetes/v1/table_pb.ts";
+import { checkEndpoints } from "./check-endpoints.ts";
 import { breakingDifferences } from "./compatible-service.ts";
 import type { PlacementEndpoint, RoutingState, SnapshotState, VersionState } from "./routing-state.ts";
 
@@ -58,6 +59,7 @@ export async function loadRoutingState(
     }
   }
 
+  checkEndpoints(table, report);
   const endpoints = endpointsByVersion(table);
   const snapshots = new Map<string, SnapshotState>();
   await Promise.all(

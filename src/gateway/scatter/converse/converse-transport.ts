@@ -1,3 +1,4 @@
+import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { Fault } from "../../../fault/fault.ts";
 import { faultFromUnknown } from "../../../fault/fault-from-unknown.ts";
 import type { Clock, Randomness } from "../../../process/clock.ts";
@@ -7,7 +8,7 @@ import { ShardChannels } from "../shard-channels.ts";
 import { attempted } from "../shard-fault.ts";
 import type { Greeting, ShardCall, ShardReply, ShardStream, ShardTransport, ShardWay } from "../shard-transport.ts";
 import { ConversePod } from "./converse-pod.ts";
-import { type OpenPipe, openGrpcPipe } from "./frame-pipe.ts";
+import { type FramePipe, type OpenPipe, openGrpcPipe } from "./frame-pipe.ts";
 import { greet } from "./greet.ts";
 import { MessageCall } from "./message-call.ts";
 import { SignalFollowers } from "./signal-followers.ts";
@@ -21,6 +22,9 @@ import { UnaryCall } from "./unary-call.ts";
 const SENTINEL_EVERY = 1_000;
 /** Of a stream and of its connection: a large partial then does not wait for a round trip every 64 KiB. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** Stands for one that could not be opened, until the stream has heard of it. */
+const NO_PIPE: FramePipe = { write: () => true, end() {}, cancel() {} };
 
 export interface ConverseParts {
   readonly clock: Clock;
@@ -183,17 +187,25 @@ export class ConverseTransport implements ShardTransport {
     if (anew) channels.replace(way.address);
     return (listener) => {
       const ended = Promise.withResolvers<void>();
-      let pipe: ReturnType<OpenPipe> | undefined;
+      let pipe: FramePipe | undefined;
       const gone: typeof listener.gone = (error) => {
         ended.resolve();
         listener.gone(error);
       };
-      void channels.use(way.address, (client) => {
+      const used = channels.use(way.address, (client) => {
         const heard = { frame: (bytes: Buffer) => listener.frame(bytes), room: () => listener.room(), gone };
         pipe = openGrpcPipe(client, way, kind === "bulk", heard);
         return ended.promise;
       });
-      return pipe as ReturnType<OpenPipe>;
+      // Heard when the stream is there that it is told to.
+      used.catch((error: unknown) => gone(unopened(error)));
+      return pipe ?? NO_PIPE;
     };
   }
+}
+
+/** As if the peer had refused the stream. */
+function unopened(error: unknown): ServiceError {
+  const { message: details } = faultFromUnknown(error, "open a stream");
+  return Object.assign(new Error(details), { code: status.INTERNAL, details, metadata: new Metadata() });
 }

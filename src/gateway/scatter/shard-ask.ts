@@ -140,9 +140,20 @@ export class ShardAsk<R extends Vouched> implements WheelEntry, Waiter {
   }
 
   #waitForRoom(): void {
-    const what = `ask shard ${this.#question.expected.shard}`;
+    const { expected, deadline } = this.#question;
+    const what = `ask shard ${expected.shard}`;
+    const { book, clock } = this.#asker;
     try {
-      this.#endWait = this.#asker.book.wait(this.#replicas, this, what);
+      const leave = book.wait(this.#replicas, this, what);
+      // No transport has the question yet that would keep its deadline.
+      const stopTimer = clock.after(deadline - this.#askedAt, () => {
+        const text = `${what}: no placement had room in time`;
+        this.#fail(new Fault("deadline-exceeded", text, { shard: expected.shard }));
+      });
+      this.#endWait = () => {
+        stopTimer();
+        leave();
+      };
     } catch (error) {
       this.#fail(faultFromUnknown(error, what));
     }

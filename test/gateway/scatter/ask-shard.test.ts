@@ -371,3 +371,39 @@ describe("room at placements", () => {
     await expect(ask(bench)).rejects.toMatchObject({ id: "overloaded", detail: { retryAfterMs: 200 } });
   });
 });
+
+describe("a question that waits for room", () => {
+  const oneCall = { replica: { ...SCATTER_POLICY.replica, inFlightLimit: { start: 1, min: 1, max: 1 } } };
+
+  test("is given up at its deadline, and its turn is nobody's", async () => {
+    const transport = new ScriptedTransport();
+    const bench = scriptedAsker(transport, oneCall);
+    const ahead = ask(bench, { replicaCount: 1, deadline: 60_000 });
+    const waits = ask(bench, { replicaCount: 1, deadline: 500 });
+    let fault: Fault | undefined;
+    waits.catch((error: Fault) => {
+      fault = error;
+    });
+    await bench.clock.run(499);
+    expect(fault).toBeUndefined();
+    await bench.clock.run(500);
+    expect(fault).toMatchObject({ id: "deadline-exceeded", detail: { shard: 0 } });
+    transport.calls[0]!.reply();
+    await ahead;
+    await bench.clock.run(1_000);
+    expect(transport.calls.length).toBe(1);
+  });
+
+  test("has its deadline from the transport once it was let in", async () => {
+    const transport = new ScriptedTransport();
+    const bench = scriptedAsker(transport, oneCall);
+    const ahead = ask(bench, { replicaCount: 1, deadline: 60_000 });
+    const waits = ask(bench, { replicaCount: 1, deadline: 500 });
+    await bench.clock.run(400);
+    transport.calls[0]!.reply();
+    await ahead;
+    await bench.clock.run(600);
+    transport.calls[1]!.reply();
+    expect((await waits).call.queuedMs).toBe(400);
+  });
+});

@@ -66,7 +66,7 @@ export class PlacementBook {
 
   /**
    * All replicas have as many calls as they may: the first that has room lets the waiter in. Returns what ends the wait,
-   * to be called once. Fault `overloaded`: too many wait.
+   * to be called once, also by who is let in. Fault `overloaded`: too many wait.
    */
   wait(replicas: readonly PlacementLoad[], waiter: Waiter, what: string): () => void {
     if (this.#waiting >= this.#policy.replica.waitingMax) {
@@ -77,7 +77,11 @@ export class PlacementBook {
     this.#waiting++;
     // Only where calls are under way does one end.
     for (const replica of replicas) if (replica.isFull) replica.wait(waiter);
-    return () => void this.#waiting--;
+    return () => {
+      this.#waiting--;
+      // One that is hung lets nobody in, and would keep all who were let in elsewhere.
+      for (const replica of replicas) replica.leave(waiter);
+    };
   }
 
   #placement(endpoint: PlacementEndpoint): PlacementLoad {

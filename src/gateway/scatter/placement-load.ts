@@ -16,8 +16,7 @@ interface Estimate {
 
 /** Waits for room at a placement. */
 export interface Waiter {
-  /** Has been let in elsewhere, or has given up. */
-  readonly hasLeft: boolean;
+  /** It waits there no more; it leaves all other placements by itself. */
   letIn(placement: PlacementLoad): void;
 }
 
@@ -39,7 +38,8 @@ export class PlacementLoad {
   #ejections = 0;
   #losses = 0;
   #lostAt = Number.NEGATIVE_INFINITY;
-  #waiting: Waiter[] = [];
+  /** In the order they came. */
+  readonly #waiting = new Set<Waiter>();
 
   constructor(endpoint: PlacementEndpoint, policy: ReplicaPolicy, now: number) {
     this.endpoint = endpoint;
@@ -58,6 +58,10 @@ export class PlacementLoad {
 
   get isFull(): boolean {
     return this.#inFlight >= this.limit;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
   }
 
   get usedAt(): number {
@@ -148,7 +152,12 @@ export class PlacementLoad {
   }
 
   wait(waiter: Waiter): void {
-    this.#waiting.push(waiter);
+    this.#waiting.add(waiter);
+  }
+
+  /** It has been let in elsewhere, or has given up. */
+  leave(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
   }
 
   #fails(now: number): void {
@@ -173,9 +182,10 @@ export class PlacementLoad {
   }
 
   #letIn(): void {
-    while (this.#waiting.length > 0 && !this.isFull) {
-      const next = this.#waiting.shift()!;
-      if (!next.hasLeft) next.letIn(this);
+    for (const next of this.#waiting) {
+      if (this.isFull) return;
+      this.#waiting.delete(next);
+      next.letIn(this);
     }
   }
 }

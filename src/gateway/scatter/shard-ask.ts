@@ -95,10 +95,6 @@ export class ShardAsk<R extends Vouched> implements WheelEntry, Waiter {
     this.#fail(faultFromUnknown(reason, `ask shard ${this.#question.expected.shard}`));
   }
 
-  get hasLeft(): boolean {
-    return this.#endWait === undefined;
-  }
-
   letIn(placement: PlacementLoad): void {
     this.#endWait?.();
     this.#endWait = undefined;

@@ -124,15 +124,16 @@ describe("calls under way", () => {
   test("room goes to those that wait, in their order, and not to those that have left", () => {
     const placement = made({ inFlightLimit: { start: 1, min: 1, max: 1 } });
     const letIn: number[] = [];
-    const waiter = (number: number, hasLeft = false): Waiter => ({
-      hasLeft,
+    const waiter = (number: number): Waiter => ({
       letIn(at) {
         letIn.push(number);
         at.begin(0);
       },
     });
     placement.begin(0);
-    for (const one of [waiter(1), waiter(2, true), waiter(3)]) placement.wait(one);
+    const all = [waiter(1), waiter(2), waiter(3)];
+    for (const one of all) placement.wait(one);
+    placement.leave(all[1]!);
     placement.replied(method, 1, 1);
     expect(letIn).toEqual([1]);
     placement.replied(method, 1, 2);

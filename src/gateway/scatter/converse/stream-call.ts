@@ -46,6 +46,8 @@ export abstract class StreamCall implements Follower {
   ended = false;
   /** Whoever cancels it with others; see `SignalFollowers`. */
   group: Set<Follower> | undefined;
+  /** As it went another way: who cancels the call knows this one only. */
+  #moved: ShardCall | undefined;
   #isVouched = false;
   #received = 0;
   #granted = CREDIT_BYTES;
@@ -89,6 +91,7 @@ export abstract class StreamCall implements Follower {
   }
 
   cancelled(reason: unknown): void {
+    this.#moved?.under?.cancelled(reason);
     this.stop(faultFromUnknown(reason, attempted(this.terms.call)));
   }
 
@@ -100,7 +103,9 @@ export abstract class StreamCall implements Follower {
   /** Before it was sent: it goes another way, with what is left of its time. */
   moveTo(transport: ShardTransport, now: number): void {
     this.end(false);
-    this.moved(transport, { ...this.terms.call, timeoutMs: Math.max(1, this.terms.deadline - now) });
+    // Its `under` is the other way's to put in; until then nothing is under way there.
+    this.#moved = { ...this.terms.call, timeoutMs: Math.max(1, this.terms.deadline - now), under: undefined };
+    this.moved(transport, this.#moved);
   }
 
   protected end(unheard: boolean): void {

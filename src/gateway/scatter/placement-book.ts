@@ -1,8 +1,9 @@
 import { Fault } from "../../fault/fault.ts";
 import type { Clock } from "../../process/clock.ts";
 import type { PlacementEndpoint } from "../table/routing-state.ts";
+import { KnownPlacements } from "./known-placements.ts";
 import { MethodLatency } from "./method-latency.ts";
-import { PlacementLoad, type Waiter } from "./placement-load.ts";
+import type { PlacementLoad, Waiter } from "./placement-load.ts";
 import type { ScatterPolicy } from "./scatter-policy.ts";
 
 /** How far what counts as many calls under way moves with each call that is seen. */
@@ -12,7 +13,7 @@ const HOT_STEP = 0.05;
 export class PlacementBook {
   readonly #policy: ScatterPolicy;
   readonly #clock: Clock;
-  readonly #placements = new Map<string, PlacementLoad>();
+  readonly #placements: KnownPlacements;
   readonly #replicas = new WeakMap<readonly PlacementEndpoint[], readonly PlacementLoad[]>();
   readonly #methods = new Map<string, MethodLatency>();
   readonly #turns = new Map<number, number>();
@@ -22,6 +23,7 @@ export class PlacementBook {
   constructor(policy: ScatterPolicy, clock: Clock) {
     this.#policy = policy;
     this.#clock = clock;
+    this.#placements = new KnownPlacements(policy.replica);
     this.#hotAbove = policy.replica.hotMin;
   }
 
@@ -29,7 +31,7 @@ export class PlacementBook {
   replicas(endpoints: readonly PlacementEndpoint[]): readonly PlacementLoad[] {
     const known = this.#replicas.get(endpoints);
     if (known !== undefined) return known;
-    const found = endpoints.map((endpoint) => this.#placement(endpoint));
+    const found = endpoints.map((endpoint) => this.#placements.of(endpoint));
     this.#replicas.set(endpoints, found);
     return found;
   }
@@ -82,24 +84,5 @@ export class PlacementBook {
       // One that is hung lets nobody in, and would keep all who were let in elsewhere.
       for (const replica of replicas) replica.leave(waiter);
     };
-  }
-
-  #placement(endpoint: PlacementEndpoint): PlacementLoad {
-    const key = `${endpoint.node} ${endpoint.address}`;
-    let placement = this.#placements.get(key);
-    if (placement === undefined) {
-      if (this.#placements.size >= this.#policy.replica.placementsMax) this.#forgetOne();
-      placement = new PlacementLoad(endpoint, this.#policy.replica, this.#clock.monotonic());
-      this.#placements.set(key, placement);
-    }
-    return placement;
-  }
-
-  #forgetOne(): void {
-    let [oldest, usedAt] = ["", Number.POSITIVE_INFINITY];
-    for (const [key, placement] of this.#placements) {
-      if (placement.inFlight === 0 && placement.usedAt < usedAt) [oldest, usedAt] = [key, placement.usedAt];
-    }
-    this.#placements.delete(oldest);
   }
 }

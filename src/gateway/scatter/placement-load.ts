@@ -32,7 +32,6 @@ export class PlacementLoad {
   /** When the first of the calls under way began or the last reply came: since then it has been silent. */
   #silentSince = 0;
   #repliedAt = Number.NEGATIVE_INFINITY;
-  #usedAt: number;
   #failing = 0;
   #ejectedUntil = Number.NEGATIVE_INFINITY;
   #ejections = 0;
@@ -41,11 +40,10 @@ export class PlacementLoad {
   /** In the order they came. */
   readonly #waiting = new Set<Waiter>();
 
-  constructor(endpoint: PlacementEndpoint, policy: ReplicaPolicy, now: number) {
+  constructor(endpoint: PlacementEndpoint, policy: ReplicaPolicy) {
     this.endpoint = endpoint;
     this.#policy = policy;
     this.#limit = policy.inFlightLimit.start;
-    this.#usedAt = now;
   }
 
   get inFlight(): number {
@@ -62,10 +60,6 @@ export class PlacementLoad {
 
   get waitingCount(): number {
     return this.#waiting.size;
-  }
-
-  get usedAt(): number {
-    return this.#usedAt;
   }
 
   get ejectedUntil(): number {
@@ -91,11 +85,10 @@ export class PlacementLoad {
   begin(now: number): void {
     if (this.#inFlight === 0) this.#silentSince = now;
     this.#inFlight++;
-    this.#usedAt = now;
   }
 
   replied(method: MethodLatency, tookMs: number, now: number): void {
-    this.#end(now);
+    this.#inFlight--;
     this.#silentSince = now;
     this.#repliedAt = now;
     this.#estimate(method, tookMs, now);
@@ -111,7 +104,7 @@ export class PlacementLoad {
   /** Nobody waits for it any more: it took at least so long. */
   givenUp(method: MethodLatency, tookMs: number, now: number): void {
     const silent = this.silentMs(now);
-    this.#end(now);
+    this.#inFlight--;
     const known = this.latencyMs(method, now);
     if (known === undefined || tookMs > known) this.#estimate(method, tookMs, now);
     if (silent >= this.#policy.silentMs) this.#fails(now);
@@ -120,7 +113,7 @@ export class PlacementLoad {
 
   /** `unfit`: this placement cannot answer. `overload`: it has too much to do. `answer`: it did, with a fault of the request. */
   failed(kind: "unfit" | "overload" | "answer", now: number): void {
-    this.#end(now);
+    this.#inFlight--;
     this.#silentSince = now;
     if (kind === "unfit") this.#fails(now);
     else this.#repliedAt = now;
@@ -163,11 +156,6 @@ export class PlacementLoad {
   #fails(now: number): void {
     this.#failing += FAILING_WEIGHT * (1 - this.#failing);
     if (this.#failing > this.#policy.failingShareMax) this.eject(now);
-  }
-
-  #end(now: number): void {
-    this.#inFlight--;
-    this.#usedAt = now;
   }
 
   #estimate(method: MethodLatency, ms: number, now: number): void {

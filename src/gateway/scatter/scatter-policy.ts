@@ -64,7 +64,7 @@ export interface ReplicaPolicy {
   readonly waitingMax: number;
   /** So many calls lost within so long were lost together. */
   readonly lostTogether: { readonly calls: number; readonly withinMs: number };
-  /** Placements that are remembered. */
+  /** Placements that are remembered, besides those that tables in use name. */
   readonly placementsMax: number;
 }
 

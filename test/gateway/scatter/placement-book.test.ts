@@ -23,6 +23,13 @@ class Guest implements Waiter {
   }
 }
 
+test("a placement that another table names again is the one that is asked already, however many there are", () => {
+  const book = bookOf({ placementsMax: 2 });
+  const tables = [0, 1].map(() => ["a", "b", "c", "d"].map((node) => shardOf(node)));
+  const [before, after] = tables.map((shards) => shards.map((shard) => book.replicas(shard)[0]!));
+  expect(after!.map((placement, n) => placement === before![n])).toEqual([true, true, true, true]);
+});
+
 describe("who waits for room", () => {
   const both = () => {
     const book = bookOf();

@@ -7,7 +7,7 @@ const policy = SCATTER_POLICY.replica;
 const method = new MethodLatency(0, SCATTER_POLICY.hedge, policy.halfLifeMs, 0);
 const other = new MethodLatency(1, SCATTER_POLICY.hedge, policy.halfLifeMs, 0);
 const made = (change: Partial<typeof policy> = {}) =>
-  new PlacementLoad({ node: "a", address: "a:1" }, { ...policy, ...change }, 0);
+  new PlacementLoad({ node: "a", address: "a:1" }, { ...policy, ...change });
 
 function reply(placement: PlacementLoad, ms: number, at: number): void {
   placement.begin(at - ms);

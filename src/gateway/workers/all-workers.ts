@@ -4,7 +4,7 @@ import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { SnapshotUse } from "../../wire/generated/skynetes/v1/gateway_admin_pb.ts";
 import type { RouteTable } from "../../wire/generated/skynetes/v1/table_pb.ts";
 import type { RouteProbeFailure } from "../table/verify-table.ts";
-import type { GatewayAdmin, WholeGateway } from "../whole-gateway.ts";
+import type { GatewayAdmin, GatewayStatus, WholeGateway } from "../whole-gateway.ts";
 import { mergeMetrics } from "./merge-metrics.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 import {
@@ -87,9 +87,10 @@ export class AllWorkers implements WholeGateway, GatewayAdmin {
     return [...byRoute.values()].sort((a, b) => a.shard - b.shard || (a.node < b.node ? -1 : 1));
   }
 
+  /** Of all that run, or a fault: what is left out of it counts as unused, and its node may be taken away. */
   async status() {
-    const words = await this.#ask<StatusWords>("status");
-    const all = words.map(statusFromWords);
+    const told = await Promise.all(this.#listening().map(statusOf));
+    const all = told.filter((status) => status !== undefined);
     const [first = { epoch: 0n, tableSha256: "", inUse: [] }] = all.sort((a, b) => Number(a.epoch - b.epoch));
     return { epoch: first.epoch, tableSha256: first.tableSha256, inUse: together(all.flatMap(({ inUse }) => inUse)) };
   }
@@ -133,11 +134,21 @@ export class AllWorkers implements WholeGateway, GatewayAdmin {
     return this.#parts.running().filter((worker) => worker.isListening);
   }
 
-  /** Answers of those that listen. A worker that ends meanwhile has nothing to tell any more. */
+  /** For lists: answers of those that listen and do answer. */
   async #ask<T>(name: string): Promise<T[]> {
     const asked = this.#listening().map((worker) => worker.link.ask<T>(name, undefined, ASK_TIMEOUT_MS));
     const settled = await Promise.allSettled(asked);
     return settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  }
+}
+
+/** Undefined when the worker has ended meanwhile: it uses nothing any more. */
+async function statusOf(worker: Worker): Promise<GatewayStatus | undefined> {
+  try {
+    return statusFromWords(await worker.link.ask<StatusWords>("status", undefined, ASK_TIMEOUT_MS));
+  } catch (error) {
+    if (worker.isListening) throw error;
+    return undefined;
   }
 }
 

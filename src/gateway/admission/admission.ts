@@ -15,6 +15,7 @@ import { step } from "../../telemetry/step-channel.ts";
 import type { AdmissionLimits } from "./admission-limits.ts";
 import { ConcurrencyLimit, type QueryOutcome } from "./concurrency-limit.ts";
 import { RetryAdvice } from "./retry-advice.ts";
+import { ShortOfTime } from "./short-of-time.ts";
 import { WaitingQueue } from "./waiting-queue.ts";
 
 export interface Applicant {
@@ -87,15 +88,19 @@ export class Admission {
     return this.#isFull() ? this.#refused("full") : undefined;
   }
 
-  /** A slot, at once when one is free. Faults: `overloaded`, and whatever the signal aborts with. */
+  /**
+   * A slot, at once when one is free. Faults: `overloaded` (`ShortOfTime` when only its deadline is to blame), and whatever
+   * the signal aborts with.
+   */
   enter(applicant: Applicant): Slot | Promise<Slot> {
     if (this.#inFlight < this.#limit.value) return this.#begin(applicant);
-    if (this.#isFull()) throw this.#refusal("full");
+    if (this.#isFull()) throw this.#refusal(Fault, "full");
     const waitMs = (this.#queue.length / this.#limit.answersPerSecond) * 1000;
     const spareMs = applicant.deadline - this.#clock.monotonic() - this.#limit.expectedMs(applicant.method);
-    if (waitMs > spareMs) throw this.#refusal("deadline");
+    if (waitMs > spareMs) throw this.#refusal(ShortOfTime, "deadline");
     const { signal } = applicant;
-    const patience = { withinMs: spareMs, signal, tooLate: () => this.#refusal("waited") };
+    const Kind = spareMs < this.#limits.queueWaitMaxMs ? ShortOfTime : Fault;
+    const patience = { withinMs: spareMs, signal, tooLate: () => this.#refusal(Kind, "waited") };
     return step("gateway", "admit", {}, () => this.#queue.wait(() => this.#begin(applicant), patience));
   }
 
@@ -128,9 +133,9 @@ export class Admission {
     };
   }
 
-  #refusal(reason: RefusalReason): Fault {
+  #refusal(Kind: typeof Fault, reason: RefusalReason): Fault {
     const text = `admit query: ${this.#inFlight} are under way, ${this.#queue.length} wait: ${REASONS[reason]}`;
-    return new Fault("overloaded", text, { retryAfterMs: this.#refused(reason) });
+    return new Kind("overloaded", text, { retryAfterMs: this.#refused(reason) });
   }
 
   /** Counts it; when to come again, in milliseconds. */

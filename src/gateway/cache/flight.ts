@@ -2,6 +2,7 @@ import type { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Clock } from "../../process/clock.ts";
 import type { Completeness } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
+import { ShortOfTime } from "../admission/short-of-time.ts";
 import type { Gathering } from "../query/gathering.ts";
 import type { MemoryPool } from "../query/memory-pool.ts";
 import type { OpenQuery } from "../query/open-query.ts";
@@ -24,7 +25,7 @@ export interface FlightParts {
 /**
  * One gathering for several queries that ask the same. It belongs to all of them and to none: it goes on until its last
  * waiter has gone, and under the latest of its waiters' deadlines. Shards that were asked under an earlier one are asked
- * again when that has passed and a waiter has more time.
+ * again when that has passed and a waiter has more time; so is admission, which refuses who has too little of it.
  *
  * What is shared is a complete answer, and a fault that each would have met. An incomplete answer is not, nor the fault
  * that it would be too incomplete: it belongs to who has waited longest, and the others ask alone.
@@ -94,7 +95,8 @@ export class Flight<T> {
         gathering.end();
         const latest = this.#latestWaiter();
         const hasMoreTime = latest !== undefined && latest.shardDeadline > askedUnder;
-        if (fault.id === "deadline-exceeded" && hasMoreTime) this.#gathering = this.#newGathering(latest);
+        const isOfTime = fault.id === "deadline-exceeded" || fault instanceof ShortOfTime;
+        if (isOfTime && hasMoreTime) this.#gathering = this.#newGathering(latest);
         else end = { kind: "fault", fault };
       }
     }

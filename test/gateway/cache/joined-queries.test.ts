@@ -173,6 +173,70 @@ describe("deadlines", () => {
   });
 });
 
+describe("admission", () => {
+  const ONE_AT_A_TIME = { queriesMax: 10, concurrencyMin: 1, concurrencyInitial: 1 };
+
+  /** One query has the only slot, the one behind waits. Resolves with the mesh, and what ends the first. */
+  async function busy(limits: MemoryMeshOptions["limits"] = {}) {
+    const mesh = await start({ limits: { ...ONE_AT_A_TIME, ...limits } });
+    const before = mesh.ask({ body: { text: "other" } });
+    await settled();
+    const asked = mesh.calls.length;
+    return {
+      mesh,
+      asked,
+      free: async () => {
+        answerAll(mesh);
+        await mesh.rows(before);
+        await settled();
+      },
+    };
+  }
+
+  test("who has more time than the first waits on for its turn when the first's time is over", async () => {
+    const { mesh, asked, free } = await busy();
+    const first = mesh.ask({ timeoutMs: 100 });
+    await settled();
+    const second = mesh.ask({ timeoutMs: 10_000 });
+    await mesh.clock.pass(200);
+    expect(await failing(first)).toBe("deadline-exceeded");
+    expect(mesh.gateway.admission.waiting).toBe(1);
+    await free();
+    expect(mesh.calls.length).toBe(asked + 3);
+    answerAll(mesh);
+    expect(await mesh.rows(second)).toBe(3n);
+  });
+
+  test("is refused to all who join when nobody of them has more time", async () => {
+    const { mesh, asked } = await busy();
+    const both = [mesh.ask({ timeoutMs: 100 }), mesh.ask({ timeoutMs: 100 })];
+    await mesh.clock.pass(95);
+    expect(await Promise.all(both.map(failing))).toEqual(["overloaded", "overloaded"]);
+    expect(mesh.calls.length).toBe(asked);
+    expect(mesh.gateway.admission.waiting).toBe(0);
+  });
+
+  test("is refused to all who join when the queue is full, or was waited in as long as anybody may", async () => {
+    const full = await busy({ queueMax: 1 });
+    const behind = full.mesh.ask({ body: { text: "behind" } });
+    await settled();
+    const refused = [full.mesh.ask({ timeoutMs: 1_000 }), full.mesh.ask({ timeoutMs: 9_000 })];
+    expect(await Promise.all(refused.map(failing))).toEqual(["overloaded", "overloaded"]);
+    expect(full.mesh.gateway.admission.refusals.full).toBe(1);
+    expect(full.mesh.gateway.admission.waiting).toBe(1);
+    await full.free();
+    answerAll(full.mesh);
+    await full.mesh.rows(behind);
+
+    const { mesh } = await busy({ queueWaitMaxMs: 200 });
+    const first = mesh.ask({ timeoutMs: 1_000 });
+    await settled();
+    const both = [first, mesh.ask({ timeoutMs: 9_000 })];
+    await mesh.clock.pass(210);
+    expect(await Promise.all(both.map(failing))).toEqual(["overloaded", "overloaded"]);
+  });
+});
+
 describe("faults", () => {
   test("one that each would have met is each one's, and the shards are asked once", async () => {
     for (const id of ["invalid-request", "shard-failed", "overflow"] as const) {
@@ -286,8 +350,9 @@ test("whatever comes between: each is answered rightly, once, in its time, and n
     fc.asyncProperty(
       fc.array(event, { maxLength: 40 }),
       fc.constantFrom(0, 1_000_000),
-      async (events, cacheBytesMax) => {
-        const mesh = await start({ limits: { cacheBytesMax } });
+      fc.constantFrom({}, { concurrencyMin: 1, concurrencyInitial: 1, queueWaitMaxMs: 300 }),
+      async (events, cacheBytesMax, admission) => {
+        const mesh = await start({ limits: { cacheBytesMax, ...admission } });
         const ends: Promise<void>[] = [];
         let askedCount = 0;
         for (const one of events) {
@@ -325,6 +390,7 @@ test("whatever comes between: each is answered rightly, once, in its time, and n
         await Promise.all(ends);
         expect(mesh.gateway.register.size).toBe(0);
         expect(mesh.gateway.shared.joinable).toBe(0);
+        expect([mesh.gateway.admission.inFlight, mesh.gateway.admission.waiting]).toEqual([0, 0]);
         expect(mesh.gateway.memoryHeld).toBe(0);
       },
     ),

@@ -38,7 +38,10 @@ export async function run(options: readonly string[]) {
     clock: systemClock,
     randomness: systemRandomness,
     policy: SCATTER_POLICY,
-    comparable: () => undefined,
+    *comparable() {
+      yield;
+      return undefined;
+    },
   });
   const replicas = Array.from({ length: SHARDS }, (_, shard) =>
     ["a", "b"].map((n) => ({ node: n, address: `${n}:${shard}` })),

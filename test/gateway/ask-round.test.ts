@@ -54,7 +54,10 @@ function asking(transport: ShardTransport) {
     clock: systemClock,
     randomness: systemRandomness,
     policy: SCATTER_POLICY,
-    comparable: () => undefined,
+    *comparable() {
+      yield;
+      return undefined;
+    },
   });
   return { asker, groupBytesMax: 1_000 };
 }

@@ -1,10 +1,12 @@
-import { clone, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, type Message } from "@bufbuild/protobuf";
+import type { Slices } from "../../accumulator/sliced-sort.ts";
 import type { MethodPlan, TopRecipe } from "../../merge-plan/method-plan.ts";
 import { requestOrder, requestWindow } from "../../merge-plan/request-window.ts";
 import { valueOrder } from "../../merge-plan/row-order.ts";
 import { TopBoundsSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import { fieldReader, fieldWriter } from "../../wire/message-field.ts";
 import { valueTypeOf } from "../../wire/value-type.ts";
+import { answerPieces } from "./answer-pieces.ts";
 import { decodePartial } from "./decode-partial.ts";
 import { messageAccumulator } from "./message-accumulator.ts";
 
@@ -24,31 +26,40 @@ const EVERYTHING = { window: { offset: 0, limit: undefined }, budget: { hold() {
  * apart have the same bytes, whatever the order of their groups, of their fields, or how their numbers were written.
  *
  * A top list that was cut off is compared without the groups that tie with its last one: which of them a shard sends is
- * its own choice, and the bounds make the answer right either way. Undefined for streaming methods and other formats than the message. Faults: those of a
- * partial that cannot be merged.
+ * its own choice, and the bounds make the answer right either way. Undefined for streaming methods and other formats than the
+ * message. Faults: those of a partial that cannot be merged.
  */
-export function comparablePartial(plan: MethodPlan, asked: Message, partial: SentPartial): Uint8Array | undefined {
+export function* comparablePartial(
+  plan: MethodPlan,
+  asked: Message,
+  partial: SentPartial,
+): Slices<Uint8Array | undefined> {
   if (plan.merge.kind !== "message" || (partial.format ?? 0) !== 0) return undefined;
   const { recipe, top } = plan.merge;
-  const decoded = decodePartial(plan.method.output, partial);
-  const message = top === undefined ? decoded : withoutLastTies(plan, top, asked, decoded, partial.bounds);
+  const message = decodePartial(plan.method.output, partial);
+  yield;
+  if (top !== undefined) dropLastTies(plan, top, asked, message, partial.bounds);
   const accumulator = messageAccumulator(recipe, EVERYTHING);
-  const alone = accumulator.finish(accumulator.add(accumulator.empty(), message, 0));
-  return toBinary(plan.method.output, alone);
+  const state = accumulator.empty();
+  yield* accumulator.addSlices(state, message, 0);
+  yield;
+  const alone = yield* accumulator.finishSlices(state);
+  yield;
+  return Buffer.concat(yield* answerPieces(plan.method.output, alone));
 }
 
-function withoutLastTies(
+function dropLastTies(
   plan: MethodPlan,
   top: TopRecipe,
   asked: Message,
-  decoded: Message,
+  message: Message,
   bounds: Uint8Array | undefined,
-): Message {
-  const groups = fieldReader(top.field)(decoded) as readonly Message[];
+): void {
+  const groups = fieldReader(top.field)(message) as readonly Message[];
   const { limit } = requestWindow(plan, asked);
   const last = groups.at(-1);
-  if (limit === undefined || last === undefined || groups.length < limit) return decoded;
-  if (bounds !== undefined && fromBinary(TopBoundsSchema, bounds).exhausted) return decoded;
+  if (limit === undefined || last === undefined || groups.length < limit) return;
+  if (bounds !== undefined && fromBinary(TopBoundsSchema, bounds).exhausted) return;
   const { field } = requestOrder(plan, top, asked);
   const [read, order] = [fieldReader(field), valueOrder(valueTypeOf(field))];
   const end = read(last);
@@ -56,10 +67,8 @@ function withoutLastTies(
     const value = read(group);
     return value === undefined || end === undefined ? value === end : order(value, end) === 0;
   };
-  const rest = clone(plan.method.output, decoded);
   fieldWriter(top.field)(
-    rest,
+    message,
     groups.filter((group) => !isTied(group)),
   );
-  return rest;
 }

@@ -1,10 +1,12 @@
 import type { Message } from "@bufbuild/protobuf";
+import type { Slices } from "../../accumulator/sliced-sort.ts";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import { stampDifference } from "../../mesh/stamp.ts";
 import type { Clock, Randomness } from "../../process/clock.ts";
 import type { LineLog } from "../../process/log-line.ts";
+import { inSlices } from "../../process/turn.ts";
 import { step } from "../../telemetry/step-channel.ts";
 import { PartialFormat } from "../../wire/generated/skynetes/v1/shard_pb.ts";
 import type { CallBudget } from "./call-budget.ts";
@@ -21,7 +23,7 @@ export type Comparable = (
   plan: MethodPlan,
   asked: Message,
   partial: Pick<ShardReply, "message" | "bounds" | "format"> & { readonly shard: number },
-) => Uint8Array | undefined;
+) => Slices<Uint8Array | undefined>;
 
 export interface AuditParts {
   readonly transport: ShardTransport;
@@ -93,22 +95,30 @@ export class ReplicaAudit {
     });
   }
 
-  /** Partials are compared as messages: one that came in columns is asked for once more. */
+  /**
+   * Partials are compared as messages: one that came in columns is asked for once more, and may be larger so. Nobody waits
+   * for it, so queries have their turns meanwhile.
+   */
   async #compare(
     question: ShardQuestion,
     first: PlacementLoad,
     firstReply: ShardReply,
     second: PlacementLoad,
   ): Promise<AuditOutcome> {
+    const { clock, comparable, policy } = this.#parts;
     const { plan, asked, expected } = question;
     const { shard } = expected;
+    const isTooLarge = (reply: ShardReply) => reply.message.length > policy.audit.bytesMax;
     const isMessage = (firstReply.format ?? PartialFormat.UNSPECIFIED) === PartialFormat.UNSPECIFIED;
     const asMessage = isMessage ? firstReply : await this.#ask(question, first);
-    const reply = asMessage && (await this.#ask(question, second));
-    if (asMessage === undefined || reply === undefined) return "failed";
+    if (asMessage === undefined) return "failed";
+    if (isTooLarge(asMessage)) return "not-comparable";
+    const reply = await this.#ask(question, second);
+    if (reply === undefined) return "failed";
+    if (isTooLarge(reply)) return "not-comparable";
     try {
-      const one = this.#parts.comparable(plan, asked, { ...asMessage, shard });
-      const other = this.#parts.comparable(plan, asked, { ...reply, shard });
+      const one = await inSlices(comparable(plan, asked, { ...asMessage, shard }), clock);
+      const other = await inSlices(comparable(plan, asked, { ...reply, shard }), clock);
       if (one === undefined || other === undefined) return "not-comparable";
       return Buffer.compare(one, other) === 0 ? "equal" : "different";
     } catch (error) {

@@ -5,6 +5,7 @@ import { SCATTER_POLICY } from "../../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../../src/gateway/scatter/shard-asker.ts";
 import type { ShardCall } from "../../../src/gateway/scatter/shard-transport.ts";
 import type { LineLog } from "../../../src/process/log-line.ts";
+import { nextTurn } from "../../../src/process/turn.ts";
 import { type StepEvent, stepChannel } from "../../../src/telemetry/step-channel.ts";
 import { PartialFormat } from "../../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { type GivenCall, questionOf, ScriptedTransport, stampOf } from "./scripted-transport.ts";
@@ -15,12 +16,16 @@ const signal = new AbortController().signal;
 /** Every answer is audited, unless changed. `partials`: what node a and b say. */
 async function audited(
   partials: { readonly a: string; readonly b: string },
-  change: { share?: number; bytesMax?: number; burst?: number } = {},
+  change: { share?: number; bytesMax?: number; burst?: number; slices?: number } = {},
   answer: (call: GivenCall) => void = (call) => call.reply(),
   question: Parameters<typeof questionOf>[1] = {},
   format: (call: ShardCall) => PartialFormat = () => PartialFormat.UNSPECIFIED,
+  sizeOf: (call: ShardCall) => number = () => 1,
 ) {
   const clock = new VirtualClock();
+  /** Of the event loop, since the test began. */
+  let turns = 0;
+  const turnsAtSlices: number[] = [];
   const transport = new ScriptedTransport(answer);
   const lines: string[] = [];
   const log = { line: (_level, message) => void lines.push(message) } as LineLog;
@@ -33,7 +38,8 @@ async function audited(
       stream: () => Promise.reject(new Error("no stream here")),
       unary: async (call, stop) => {
         const reply = await transport.unary(call, stop);
-        return { ...reply, message: Buffer.from(partials[call.node as "a" | "b"]), format: format(call) };
+        const message = Buffer.from(partials[call.node as "a" | "b"].repeat(sizeOf(call)));
+        return { ...reply, message, format: format(call) };
       },
     },
     clock,
@@ -43,9 +49,15 @@ async function audited(
       extra: { share: 0, burst: change.burst ?? 4, perSecond: 0 },
       audit: { share: change.share ?? 1, underWayMax: 2, bytesMax: change.bytesMax ?? 100 },
     },
-    comparable: (_plan, _asked, { message }) => {
+    *comparable(_plan, _asked, { message }) {
       const text = Buffer.from(message).toString();
       if (text === "unreadable") throw new Fault("bad-partial", "unreadable");
+      for (let slice = 0; slice < (change.slices ?? 0); slice++) {
+        // Each takes longer than the event loop may be held.
+        clock.hold(5);
+        turnsAtSlices.push(turns);
+        yield;
+      }
       return text === "stream" ? undefined : message;
     },
     log,
@@ -53,19 +65,28 @@ async function audited(
   const events: StepEvent[] = [];
   const nothing = () => {};
   const asyncEnd = (event: StepEvent) => void (event.step === "replica audit" && events.push(event));
-  const subscription = { start: nothing, end: nothing, asyncStart: nothing, asyncEnd, error: nothing };
+  let begun = 0;
+  const start = (event: StepEvent) => void (event.step === "replica audit" && begun++);
+  const subscription = { start, end: nothing, asyncStart: nothing, asyncEnd, error: nothing };
   stepChannel.subscribe(subscription);
   const bench = { clock, transport, asker };
+  let turning = setImmediate(function turn() {
+    turns++;
+    turning = setImmediate(turn);
+  });
   try {
     // At a share of 1 every other answer or so, at 2 each one.
     for (let i = 0; i < 4; i++) {
       await askShard(asker, questionOf(bench, question), signal);
       await clock.run(clock.monotonic() + 1);
+      while (events.length < begun) await nextTurn();
     }
   } finally {
+    clearImmediate(turning);
     stepChannel.unsubscribe(subscription);
   }
-  return { lines, calls: transport.calls, outcomes: events.map(({ facts }) => facts.outcome), facts: events[0]?.facts };
+  const outcomes = events.map(({ facts }) => facts.outcome);
+  return { lines, calls: transport.calls, outcomes, facts: events[0]?.facts, turnsAtSlices };
 }
 
 describe("the audit of replicas", () => {
@@ -118,6 +139,30 @@ describe("the audit of replicas", () => {
     expect((await audited({ a: "1", b: "1" }, { share: 2, burst: 4 })).outcomes.length).toBe(3);
     expect((await audited({ a: "1", b: "1" }, { share: 0 })).outcomes).toEqual([]);
     expect((await audited({ a: "x".repeat(101), b: "x".repeat(101) })).outcomes).toEqual([]);
+  });
+
+  test("leaves alone what is large only as a message, or only at the second placement", async () => {
+    const inColumns = (call: ShardCall) => call.accept ?? PartialFormat.UNSPECIFIED;
+    const accept = { accept: PartialFormat.COLUMNS };
+    const whenMessage = (call: ShardCall) => (call.accept === undefined ? 101 : 100);
+    const asMessage = await audited({ a: "1", b: "2" }, {}, undefined, accept, inColumns, whenMessage);
+    expect(new Set(asMessage.outcomes)).toEqual(new Set(["not-comparable"]));
+    // The second placement need not make another one.
+    expect(asMessage.calls.length).toBe(4 + asMessage.outcomes.length);
+    // Questions have a trace here, audits have none.
+    const whenSecond = (call: ShardCall) => (call.traceparent === undefined ? 101 : 100);
+    const question = { traceparent: "00-1" };
+    const second = await audited({ a: "1", b: "2" }, {}, undefined, question, undefined, whenSecond);
+    expect(new Set(second.outcomes)).toEqual(new Set(["not-comparable"]));
+    const within = await audited({ a: "1", b: "2" }, {}, undefined, question, undefined, () => 100);
+    expect(new Set(within.outcomes)).toEqual(new Set(["different"]));
+  });
+
+  test("lets the event loop turn while it compares", async () => {
+    const { turnsAtSlices, outcomes } = await audited({ a: "1", b: "2" }, { slices: 3 });
+    expect(new Set(outcomes)).toEqual(new Set(["different"]));
+    expect(turnsAtSlices.length).toBe(6 * outcomes.length);
+    expect(new Set(turnsAtSlices).size).toBe(turnsAtSlices.length);
   });
 
   test("leaves methods alone whose answers may differ, and shards with one placement", async () => {

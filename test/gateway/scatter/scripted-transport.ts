@@ -87,7 +87,10 @@ export interface Bench {
 export function scriptedAsker(transport: ScriptedTransport, change: Partial<ScatterPolicy> = {}): Bench {
   const clock = new VirtualClock();
   const policy = { ...SCATTER_POLICY, audit: { ...SCATTER_POLICY.audit, share: 0 }, ...change };
-  const comparable = () => undefined;
+  function* comparable() {
+    yield;
+    return undefined;
+  }
   return { clock, transport, asker: shardAsker({ transport, clock, randomness: seeded(1), policy, comparable }) };
 }
 

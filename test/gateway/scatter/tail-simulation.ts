@@ -56,7 +56,10 @@ export async function simulateTail(simulated: Simulated): Promise<SimulatedResul
     clock,
     randomness: seeded(simulated.seed + 2),
     policy: simulated.policy ?? SCATTER_POLICY,
-    comparable: (_plan, _asked, { message }) => message,
+    *comparable(_plan, _asked, { message }) {
+      yield;
+      return message;
+    },
   });
   const replicas = Array.from({ length: SHARDS }, (_, shard) =>
     ["a", "b"].map((node) => ({ node: `${node}${shard}`, address: `${node}${shard}:1` })),

@@ -20,7 +20,10 @@ const ROWS_MIN = 256;
 
 type ColumnsInit = MessageInitShape<typeof ColumnValuesSchema>;
 
-/** A `ColumnarPartial`; undefined where no list of the reply is long enough to be worth it, or flat enough to be one. */
+/**
+ * A `ColumnarPartial`; undefined where no list of the reply is long enough to be worth it, or flat enough to be one, and
+ * where a value is not of its field's type: as a message it is refused, or made one by the rules of messages.
+ */
 export function* encodeColumns(
   { method, merge }: MethodPlan,
   reply: Fields,
@@ -33,7 +36,11 @@ export function* encodeColumns(
   const bare = { ...rest, ...Object.fromEntries(lists.map(({ field }) => [field.localName, []])) };
   const message = toBinary(method.output, create(method.output, bare as MessageInitShape<typeof method.output>));
   const written: MessageInitShape<typeof ColumnListSchema>[] = [];
-  for (const list of lists) written.push(yield* encodeList(list, reply[list.field.localName] as readonly Fields[]));
+  for (const list of lists) {
+    const encoded = yield* encodeList(list, reply[list.field.localName] as readonly Fields[]);
+    if (encoded === undefined) return undefined;
+    written.push(encoded);
+  }
   return toBinary(ColumnarPartialSchema, create(ColumnarPartialSchema, { message, lists: written }));
 }
 
@@ -44,100 +51,155 @@ function lengthOf(list: unknown): number {
 function* encodeList(
   list: ColumnarList,
   elements: readonly Fields[],
-): Slices<MessageInitShape<typeof ColumnListSchema>> {
+): Slices<MessageInitShape<typeof ColumnListSchema> | undefined> {
   const columns: ColumnsInit[] = [];
-  for (const field of list.columns) columns.push(yield* encodeColumn(field, elements));
+  for (const field of list.columns) {
+    const column = yield* encodeColumn(field, elements);
+    if (column === undefined) return undefined;
+    columns.push(column);
+  }
   return { field: list.field.number, rows: elements.length, columns };
 }
 
-function* encodeColumn(field: DescField, elements: readonly Fields[]): Slices<ColumnsInit> {
+function* encodeColumn(field: DescField, elements: readonly Fields[]): Slices<ColumnsInit | undefined> {
   const read = partFieldReader(field);
   const column = columnWriter(field, elements.length);
   const present = hasPresence(field) ? new Uint8Array(Math.ceil(elements.length / 8)) : undefined;
   for (const [row, element] of elements.entries()) {
     const value = read(element);
-    if (present !== undefined && value !== undefined) present[row >>> 3]! |= 1 << (row & 7);
-    column.write(row, value);
+    if (value === undefined) {
+      // Only a field with presence may be without a value, and then zero stays.
+      if (present === undefined) return undefined;
+      column.skip(row);
+    } else {
+      if (present !== undefined) present[row >>> 3]! |= 1 << (row & 7);
+      if (!column.write(row, value)) return undefined;
+    }
     if (row % SLICE === SLICE - 1) yield;
   }
   return { field: field.number, ...column.finish(), ...(present === undefined ? {} : { present }) };
 }
 
 interface ColumnWriter {
-  /** `undefined`: there is no value, and zero is written. */
-  write(row: number, value: unknown): void;
+  /** False: the value is not one of the field's type, which would change it without a word. */
+  write(row: number, value: unknown): boolean;
+  /** There is no value. */
+  skip(row: number): void;
   finish(): ColumnsInit;
 }
 
 function columnWriter(field: DescField, rows: number): ColumnWriter {
   switch (field.fieldKind === "scalar" ? field.scalar : ScalarType.INT32) {
     case ScalarType.STRING:
+      return textWriter(rows, (value, texts) => {
+        if (typeof value !== "string") return false;
+        texts.text(value);
+        return true;
+      });
     case ScalarType.BYTES:
-      return textWriter(rows);
+      return textWriter(rows, (value, texts) => {
+        if (!(value instanceof Uint8Array)) return false;
+        texts.copy(value, 0, value.length);
+        return true;
+      });
     case ScalarType.BOOL:
-      return numberWriter(new Uint8Array(rows));
+      return boolWriter(rows);
     case ScalarType.DOUBLE:
-      return numberWriter(new Float64Array(rows));
+      return numberWriter(new Float64Array(rows), () => true);
     case ScalarType.FLOAT:
-      return numberWriter(new Float32Array(rows));
+      // Rounding is what a float does; that a finite value becomes infinite is not.
+      return numberWriter(new Float32Array(rows), (value, kept) => Number.isFinite(kept) || !Number.isFinite(value));
     case ScalarType.UINT32:
     case ScalarType.FIXED32:
-      return numberWriter(new Uint32Array(rows));
+      return numberWriter(new Uint32Array(rows), isKept);
     case ScalarType.INT64:
     case ScalarType.SINT64:
     case ScalarType.SFIXED64:
-      return longWriter(rows, (low, high) => high === low >> 31);
+      return longWriter(rows, SIGNED);
     case ScalarType.UINT64:
     case ScalarType.FIXED64:
-      return longWriter(rows, (_low, high) => high === 0);
+      return longWriter(rows, UNSIGNED);
     default:
-      return numberWriter(new Int32Array(rows));
+      return numberWriter(new Int32Array(rows), isKept);
   }
 }
 
-function numberWriter(numbers: Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array): ColumnWriter {
+/** Integers that were cut or wrapped are others than they were. */
+const isKept = (value: number, kept: number) => value === kept;
+
+function numberWriter(
+  numbers: Int32Array | Uint32Array | Float32Array | Float64Array,
+  isGood: (value: number, kept: number) => boolean,
+): ColumnWriter {
   return {
     write(row, value) {
-      if (value !== undefined) numbers[row] = Number(value);
+      if (typeof value !== "number") return false;
+      numbers[row] = value;
+      return isGood(value, numbers[row]!);
     },
+    skip: () => {},
     finish: () => ({ numbers: bytesOf(numbers) }),
   };
 }
 
+function boolWriter(rows: number): ColumnWriter {
+  const bits = new Uint8Array(rows);
+  return {
+    write(row, value) {
+      bits[row] = value === true ? 1 : 0;
+      return typeof value === "boolean";
+    },
+    skip: () => {},
+    finish: () => ({ numbers: bits }),
+  };
+}
+
+interface LongType {
+  /** `high`: what is above the low 32 bits, of any size. */
+  isInRange(high: number): boolean;
+  /** The low 32 bits, read as the type's short form, are the value. */
+  isShort(low: number, high: number): boolean;
+}
+
+const SIGNED: LongType = { isInRange: (high) => high === (high | 0), isShort: (low, high) => high === low >> 31 };
+const UNSIGNED: LongType = { isInRange: (high) => high === high >>> 0, isShort: (_low, high) => high === 0 };
+
 /** In half the bytes where all of them are short. */
-function longWriter(rows: number, isShort: (low: number, high: number) => boolean): ColumnWriter {
+function longWriter(rows: number, { isInRange, isShort }: LongType): ColumnWriter {
   const words = new Int32Array(2 * rows);
   let areShort = true;
   return {
     write(row, value) {
-      if (value === undefined) return;
-      const low = Number(BigInt.asIntN(32, value as bigint));
-      const high = Number(BigInt.asIntN(32, (value as bigint) >> 32n));
+      if (typeof value !== "bigint") return false;
+      const low = Number(BigInt.asIntN(32, value));
+      const high = Number(value >> 32n);
+      if (!isInRange(high)) return false;
       words[2 * row] = low;
       words[2 * row + 1] = high;
       areShort &&= isShort(low, high);
+      return true;
     },
+    skip: () => {},
     finish: () => ({ numbers: bytesOf(areShort ? words.filter((_, index) => index % 2 === 0) : words) }),
   };
 }
 
-function textWriter(rows: number): ColumnWriter {
+function textWriter(rows: number, append: (value: unknown, texts: ByteSink) => boolean): ColumnWriter {
   const texts = new ByteSink();
   const ends = new Uint32Array(rows);
   return {
     write(row, value) {
-      if (typeof value === "string") texts.text(value);
-      else if (value instanceof Uint8Array) texts.copy(value, 0, value.length);
+      const isGood = append(value, texts);
+      ends[row] = texts.at;
+      return isGood;
+    },
+    skip(row) {
       ends[row] = texts.at;
     },
     finish: () => ({ texts: texts.end(), ends: bytesOf(ends) }),
   };
 }
 
-function bytesOf({
-  buffer,
-  byteOffset,
-  byteLength,
-}: Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array) {
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array | Uint32Array | Float32Array | Float64Array) {
   return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }

@@ -7,13 +7,25 @@ import { FaultInfoSchema, RichStatusSchema } from "./generated/skynetes/v1/statu
 
 const DETAILS = "grpc-status-details-bin";
 const DOMAIN = "skynetes.io";
+/** About 25 days: enough for any advice, and within every reader's 32 bits. */
+const RETRY_AFTER_MS_MAX = 2 ** 31;
 const ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo";
+
+/**
+ * Advice as it may go over the wire: a whole number of milliseconds, 0 where there is none. Whoever refuses may have
+ * computed it, so it may be any number: what makes no sense is none, and a fraction is a millisecond more.
+ */
+export function retryAdviceMs(ms = 0): number {
+  if (!Number.isFinite(ms) || ms <= 0) return 0;
+  return Math.min(RETRY_AFTER_MS_MAX, Math.ceil(ms));
+}
 
 /** A fault as gRPC sends it: code, message and the fault's id as `google.rpc.ErrorInfo`. */
 export function statusFromFault(fault: Fault, trailers = new Metadata()): StatusObject {
   const metadata: Record<string, string> = {};
   if (fault.detail.shard !== undefined) metadata.shard = String(fault.detail.shard);
-  if (fault.detail.retryAfterMs !== undefined) metadata.retry_after_ms = String(fault.detail.retryAfterMs);
+  const retryAfterMs = retryAdviceMs(fault.detail.retryAfterMs);
+  if (retryAfterMs > 0) metadata.retry_after_ms = String(retryAfterMs);
   const info = create(FaultInfoSchema, { reason: fault.id, domain: DOMAIN, metadata });
   const code = status[fault.code];
   const rich = create(RichStatusSchema, {
@@ -62,12 +74,12 @@ function faultInfo(error: ServiceError): { id: FaultId; detail: FaultDetail } | 
       const info = fromBinary(FaultInfoSchema, any.value);
       if (info.domain !== DOMAIN || !isFaultId(info.reason)) continue;
       const shard = info.metadata.shard;
-      const retryAfterMs = info.metadata.retry_after_ms;
+      const retryAfterMs = retryAdviceMs(Number(info.metadata.retry_after_ms));
       return {
         id: info.reason,
         detail: {
           ...(shard === undefined ? {} : { shard: Number(shard) }),
-          ...(retryAfterMs === undefined ? {} : { retryAfterMs: Number(retryAfterMs) }),
+          ...(retryAfterMs === 0 ? {} : { retryAfterMs }),
         },
       };
     }

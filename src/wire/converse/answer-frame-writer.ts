@@ -5,6 +5,9 @@ import { FRAGMENT_TAG, type FragmentStatus, type FragmentTiming, STATUS_TAG, TIM
 import { EncodedText } from "./repeated-text.ts";
 import { bytesSize, int32Size, messageSize, numberSize, WireWriter } from "./wire-writer.ts";
 
+/** A service may be set to wait for as long as it takes. */
+const GRACE_MS_MAX = 2 ** 31;
+
 /** What a fragment carries besides data. */
 export interface FragmentHead {
   readonly id: number;
@@ -87,8 +90,9 @@ export class AnswerFrameWriter {
   }
 
   drain(graceMs: number): boolean {
-    const seconds = Math.floor(graceMs / 1000);
-    const nanos = Math.floor((graceMs % 1000) * 1e6);
+    const ms = graceMs > 0 ? Math.min(GRACE_MS_MAX, graceMs) : 0;
+    const seconds = Math.floor(ms / 1000);
+    const nanos = Math.floor((ms % 1000) * 1e6);
     const grace = numberSize(seconds) + numberSize(nanos);
     if (!this.#out.reserve(messageSize(messageSize(grace)))) return false;
     this.#out.message(ANSWER_FRAME_TAG.drain, messageSize(grace));

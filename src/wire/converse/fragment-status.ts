@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import type { Fault } from "../../fault/fault.ts";
+import { retryAdviceMs } from "../fault-status.ts";
 import type { FragmentStatus } from "./fragment.ts";
 
 export const OK_STATUS: FragmentStatus = { code: status.OK, message: "", fault: "", retryAfterMs: 0 };
@@ -10,7 +11,7 @@ export function fragmentStatus(fault: Fault): FragmentStatus {
     code: status[fault.code],
     message: fault.message,
     fault: fault.id,
-    retryAfterMs: fault.detail.retryAfterMs ?? 0,
+    retryAfterMs: retryAdviceMs(fault.detail.retryAfterMs),
   };
 }
 

@@ -4,7 +4,9 @@ import { FRAME_BYTES_MAX } from "./limits.ts";
 /** Frames are cut from one piece of memory after another, so that a small frame costs no allocation of its own. */
 const SLAB_BYTES = 4 * FRAME_BYTES_MAX;
 
+/** Asked of every number before it is written: what is none would make the frame unreadable, or never end. */
 export function varintSize(value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) assert.fail(`${value} is no whole number of a frame`);
   if (value < 0x80) return 1;
   if (value < 0x4000) return 2;
   let size = 3;

@@ -191,7 +191,7 @@ export class ConverseStream implements PipeListener, CallHome {
     for (; this.#at < this.#waiting.length; this.#at++) {
       const call = this.#waiting[this.#at] as StreamCall;
       if (call.ended) continue;
-      const remainingUs = Math.floor((call.terms.deadline - now) * 1000);
+      const remainingUs = Math.min(Number.MAX_SAFE_INTEGER, Math.floor((call.terms.deadline - now) * 1000));
       if (remainingUs <= 0) {
         call.tooLate();
         continue;

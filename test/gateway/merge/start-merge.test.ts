@@ -224,6 +224,36 @@ describe("the same partials give the same bytes", () => {
   });
 });
 
+test("what is kept of a partial while the first groups are searched is counted whole", () => {
+  let held = 0;
+  const limits = {
+    groupBytesMax: 2 ** 24,
+    hold: (bytes: number) => {
+      held += bytes;
+    },
+  };
+  const merge = startMerge(TOP, create(TopDestinationsRequestSchema, { limit: 3 }), [0, 1], limits);
+  const [first] = merge.begin();
+  const long = top(Array.from({ length: 67 }, (_, i) => [`${i} ${"x".repeat(10_000)}`, 100 - i]));
+  const sent = partial(first!, long, bounds(34, 1));
+  merge.accept(sent);
+  expect(held).toBeGreaterThan(sent.message.length);
+});
+
+test("a partial of empty groups takes no more memory than one may", () => {
+  const merge = startMerge(TOP, create(TopDestinationsRequestSchema, { limit: 3 }), [0], { groupBytesMax: 2 ** 24 });
+  const [first] = merge.begin();
+  // Each of them is a tag and a length of zero.
+  const empty = new Uint8Array(16 * 2 ** 20);
+  const { number } = TopDestinationsResponseSchema.field.destinations;
+  for (let at = 0; at < empty.length; at += 2) empty[at] = (number << 3) | 2;
+  const before = process.memoryUsage().arrayBuffers;
+  expect(() => merge.accept({ shard: 0, request: first!, message: empty, bounds: undefined })).toThrow(
+    expect.objectContaining({ id: "answer-too-large" }) as unknown as Error,
+  );
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(600 * 2 ** 20);
+});
+
 type Group = readonly [string, number];
 
 /** A shard's first groups by flights. */

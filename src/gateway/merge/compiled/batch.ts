@@ -1,3 +1,4 @@
+import { Fault } from "../../../fault/fault.ts";
 import { Column } from "./column.ts";
 import type { Layout } from "./layout.ts";
 
@@ -8,6 +9,8 @@ export interface BoxedValue {
 }
 
 const FEW = 256;
+/** An empty row takes two bytes on the wire and many here: what one partial may be decoded into is bounded by itself. */
+const BYTES_MAX = 256 * 2 ** 20;
 
 /**
  * Rows as one partial brings them, before they are merged: the partial is decoded whole first, so that one that cannot be
@@ -49,8 +52,12 @@ export class Batch {
     this.rows += count;
   }
 
+  /** Faults: `answer-too-large`. */
   reserve(rows: number): void {
     if (rows <= this.#capacity) return;
+    if (rows * this.layout.rowBytes > BYTES_MAX) {
+      throw new Fault("answer-too-large", `decode a partial: ${this.rows} rows take more than ${BYTES_MAX} bytes`);
+    }
     this.#capacity = rows;
     for (const column of this.columns) column.grow(rows);
     const parent = new Int32Array(rows);

@@ -57,6 +57,7 @@ export class CompiledTop implements MergeExecution {
   readonly #beside = new Map<number, Batch>();
   /** Groups are merged as they come: all of them travel. */
   #isAll: boolean;
+  readonly #holdBytes: (bytes: number) => void;
   #isSettled = false;
 
   constructor(
@@ -86,6 +87,7 @@ export class CompiledTop implements MergeExecution {
     this.#rank = compileRank(top.element, order);
     this.#orderField = order.field.name;
     this.#shownOfRow = rowRank(list.layout, order);
+    this.#holdBytes = budget.holdBytes;
     this.#parts = new KeptParts(top, list.layout, order, this.#rank, context);
     this.#active = new Set(shards);
     this.#table = new GroupTable(compiled.layout, context);
@@ -117,8 +119,11 @@ export class CompiledTop implements MergeExecution {
     yield* decodeInto(batch, partial, this.#compiled.decoder);
     const purpose = this.#pending.take(partial)!;
     try {
-      if (purpose.kind !== "all") yield* this.#keep(shard, batch, purpose, partial.bounds);
-      else if (this.#search === undefined) yield* blaming(shard, this.#table.merge(batch, ROOT, shard));
+      if (purpose.kind !== "all") {
+        // Its texts are ranges of the partial, which stays as long as the batch does.
+        this.#holdBytes(partial.message.length);
+        yield* this.#keep(shard, batch, purpose, partial.bounds);
+      } else if (this.#search === undefined) yield* blaming(shard, this.#table.merge(batch, ROOT, shard));
       else yield* blaming(shard, this.#mergeGroups(batch.lists[this.#list]!, shard));
       if (purpose.kind === "all") this.#compiled.batches.give(batch);
       else this.#kept.push(batch);

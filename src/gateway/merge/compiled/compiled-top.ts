@@ -117,7 +117,9 @@ export class CompiledTop implements MergeExecution {
     const { shard } = partial;
     const batch = this.#compiled.batches.take();
     yield* decodeInto(batch, partial, this.#compiled.decoder);
-    const purpose = this.#pending.take(partial)!;
+    // The shard may have been given up while its partial was decoded.
+    const purpose = this.#pending.take(partial);
+    if (purpose === undefined) return;
     try {
       if (purpose.kind !== "all") {
         // Its texts are ranges of the partial, which stays as long as the batch does.

@@ -12,29 +12,42 @@ const BYTES_PER_CHARACTER = 8;
 
 /**
  * What requests mean that came before, letter by letter the same: reading one, resolving its names, and hashing its tag
- * cost more than all else of a kept answer. What is found belongs to the table that asks; under another it is found out
- * anew.
+ * cost more than all else of a kept answer. What is found belongs to the table that asks, and holds it in memory whole:
+ * under another all is forgotten and found out anew.
  */
 export class KnownRequests {
-  readonly #cache: BoundedCache<UnderstoodQuery>;
+  readonly #bytesMax: number;
+  #cache: BoundedCache<UnderstoodQuery>;
+  #state: RoutingState | undefined;
+  /** Under former tables. */
+  #evictions = 0;
 
   constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
     this.#cache = new BoundedCache(bytesMax);
   }
 
   get counts(): CacheCounts {
-    return this.#cache.counts;
+    const { counts } = this.#cache;
+    return { ...counts, evictions: this.#evictions + counts.evictions };
   }
 
   /** Faults of `understand`, which are not kept. */
   understand(intent: QueryIntent, state: RoutingState, understand: () => UnderstoodQuery): UnderstoodQuery {
+    if (state !== this.#state) this.#beginAnew(state);
     const key = keyOf(intent);
     if (key === undefined) return understand();
     const known = this.#cache.get(key);
-    if (known !== undefined && known.resolved.state === state) return known;
+    if (known !== undefined) return known;
     const understood = understand();
     this.#cache.set(key, understood, UNDERSTOOD_BYTES + BYTES_PER_CHARACTER * key.length);
     return understood;
+  }
+
+  #beginAnew(state: RoutingState): void {
+    this.#evictions += this.#cache.counts.evictions;
+    this.#cache = new BoundedCache(this.#bytesMax);
+    this.#state = state;
   }
 }
 

@@ -99,7 +99,7 @@ class HttpDoor {
       request.method === "POST"
         ? { kind: "text", text: bytes?.toString("latin1") ?? "", read: () => readJsonBody(bytes, depthMax) }
         : // A URL's characters are no body's bytes: what no JSON begins with keeps them apart.
-          { kind: "text", text: `?${query.request}`, read: () => readJson(query.request ?? "{}", depthMax) };
+          { kind: "text", text: `?${query.request ?? "{}"}`, read: () => readJson(query.request ?? "{}", depthMax) };
     const prepared = this.#gateway.prepare({
       target: { snapshot, ...parseServiceName(service), method },
       body,

@@ -21,6 +21,14 @@ test("a body's bytes and a URL's characters are told apart", async () => {
   }
 });
 
+test("a URL without a request asks with none, and is not one that says undefined", async () => {
+  for (let time = 0; time < 2; time++) {
+    expect((await mesh.get(ECHO)).status).toBe(200);
+    expect((await mesh.get(`${ECHO}?request=undefined`)).status).toBe(400);
+    expect((await mesh.get(`${ECHO}?request=%7B%7D`)).status).toBe(200);
+  }
+});
+
 test("a name that holds a line end is no part of another request", async () => {
   expect((await mesh.post(ECHO, "\n\n{}")).status).toBe(200);
   const crafted = `/v1/snapshots/${encodeURIComponent(`s2\n${SERVICE}`)}/@Echo/%0A`;

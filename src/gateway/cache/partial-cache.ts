@@ -7,7 +7,8 @@ import { ownBytes } from "./own-bytes.ts";
 interface KeptPartial {
   /** As vouched for when it came; its snapshot is that of the query that asked. */
   readonly stamp: Stamp;
-  readonly reply: Omit<ShardReply, "stamp">;
+  /** What it says. How it came is of the query that asked, and would be untrue of another. */
+  readonly reply: Pick<ShardReply, "message" | "bounds" | "format">;
 }
 
 /**
@@ -37,11 +38,12 @@ export class PartialCache {
   }
 
   /** Only what was vouched for and merged. */
-  keep(key: string, vouched: Stamp, { stamp: _, message, bounds, ...rest }: ShardReply): void {
+  keep(key: string, vouched: Stamp, { message, bounds, format }: ShardReply): void {
     const bytes = message.length + (bounds?.length ?? 0);
     if (!this.#cache.fits(key, bytes)) return;
     const copies = { message: ownBytes([message]), bounds: bounds && ownBytes([bounds]) };
-    this.#cache.set(key, { stamp: vouched, reply: { ...rest, ...copies } }, bytes);
+    const reply = format === undefined ? copies : { ...copies, format };
+    this.#cache.set(key, { stamp: vouched, reply }, bytes);
   }
 
   drop(key: string): void {

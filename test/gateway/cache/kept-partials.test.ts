@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../../../src/fault/fault.ts";
+import { PartialCache } from "../../../src/gateway/cache/partial-cache.ts";
 import type { OpenQuery } from "../../../src/gateway/query/open-query.ts";
 import type { ShardQuestion } from "../../../src/gateway/scatter/shard-question.ts";
+import { PartialFormat } from "../../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { V1, V2 } from "../scripted-mesh.ts";
 import { type AskedShard, MemoryMesh, type MemoryMeshOptions, settled, stateOf } from "./memory-mesh.ts";
 
@@ -170,6 +172,24 @@ describe("partials that are kept", () => {
     asked(mesh);
     expect((await mesh.ask({ body })).outcome.partials).toEqual({ asked: 2, found: 0 });
     expect((await mesh.ask({ body, cache: { serve: true, store: false } })).outcome.answer).toBe("hit");
+  });
+
+  test("of how a partial once came nothing is kept: only what it says", () => {
+    const cache = new PartialCache(1_000_000);
+    const stamp = { shard: 0, snapshot: "s1", stateDigest: "a", serviceVersion: V1 };
+    const way = {
+      transport: "stream",
+      pod: "pod-0",
+      callsInFrame: 7,
+      timing: { queueUs: 5, serviceUs: 9000 },
+    } as const;
+    const call = { node: "a", wonBy: "hedge", attempts: 2, hedged: true, queuedMs: 3, tookMs: 400 };
+    const said = { message: Buffer.of(1, 2), bounds: Buffer.of(3), format: PartialFormat.COLUMNS };
+    cache.keep("k", stamp, { stamp, ...said, ...way, ...{ call } });
+    expect(cache.find("k", { ...stamp, snapshot: "s2" })).toStrictEqual({
+      ...said,
+      stamp: { ...stamp, snapshot: "s2" },
+    });
   });
 
   test("nothing is kept with no bytes to keep it in", async () => {

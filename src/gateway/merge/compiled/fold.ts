@@ -2,6 +2,7 @@
  * Adding a batch's column to a column of the merge: one loop for each operator. Row `i` of the input goes to row
  * `rows[i]` of the state; where that is negative it is left out.
  */
+import { compareRealsTotally } from "../../../accumulator/value-order.ts";
 import type { Column } from "./column.ts";
 import { addReal } from "./exact-real.ts";
 import type { Layout, Slot } from "./layout.ts";
@@ -172,19 +173,11 @@ function extremeInteger(sign: 1 | -1): Fold {
 }
 
 function extremeReal(sign: 1 | -1): Fold {
-  return extreme((input, i, state, row) => sign * compareRealsTotal(input.values[i]!, state.values[row]!) > 0);
+  return extreme((input, i, state, row) => sign * compareRealsTotally(input.values[i]!, state.values[row]!) > 0);
 }
 
 function extremeText(sign: 1 | -1): Fold {
   return extreme((input, i, state, row) => sign * compareTextRows(input, i, state, row) > 0);
-}
-
-/** NaN is the greatest; −0 comes before +0. */
-function compareRealsTotal(a: number, b: number): number {
-  if (a < b) return -1;
-  if (a > b) return 1;
-  if (a === b) return a === 0 ? (Object.is(a, -0) ? 0 : 1) - (Object.is(b, -0) ? 0 : 1) : 0;
-  return (Number.isNaN(a) ? 1 : 0) - (Number.isNaN(b) ? 1 : 0);
 }
 
 export function compareIntegerRows(a: Column, i: number, b: Column, j: number): number {

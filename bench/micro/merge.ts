@@ -24,6 +24,7 @@ import { encodeColumns } from "../../src/service/serve/encode-columns.ts";
 import { methodsOf, rule } from "../../test/merge-plan/annotated-service.ts";
 import { seeded } from "../../test/oracle/drive-merge.ts";
 import type { BenchReport } from "../bench.ts";
+import { median } from "../harness/report/median.ts";
 
 const LIMITS = { groupBytesMax: 2 ** 32 };
 const CHUNK_ROWS = 2048;
@@ -231,9 +232,4 @@ export async function run(options: readonly string[]): Promise<BenchReport> {
   connection.closeSync();
   instance.closeSync();
   return { rows };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ask, childrenOf, MeshProcess } from "../../test/flights/mesh-process.ts";
 import type { BenchReport } from "../bench.ts";
+import { median, rounded } from "../harness/report/median.ts";
 
 export async function run(options: readonly string[]): Promise<BenchReport> {
   const rounds = Number(options[0] ?? 3);
@@ -35,7 +36,7 @@ export async function run(options: readonly string[]): Promise<BenchReport> {
       ...Object.fromEntries(
         ["seconds", "cpuSeconds", "peakPssMiB", "peakRssMiB", "processes"].map((key) => [
           key,
-          median(of.map((row) => row[key] as number)),
+          rounded(median(of.map((row) => row[key] as number))),
         ]),
       ),
     });
@@ -107,9 +108,4 @@ function cpuSecondsOf(pid: number): number {
   } catch {
     return 0;
   }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] as number;
 }

@@ -1,6 +1,6 @@
 /**
- * A place in bytes of protobuf's wire format that were written here, so that they need no check: the reader of answers,
- * not of what shards send.
+ * A place in bytes of protobuf's wire format. Numbers are checked, lengths are not: enough to read answers, which were
+ * written here. What shards send is read by the `WireReader` of the merge, which adds the rest.
  */
 export class WireCursor {
   readonly bytes: Uint8Array;
@@ -18,11 +18,13 @@ export class WireCursor {
   /** The lower 32 bits, unsigned. */
   varint32(): number {
     const { bytes } = this;
-    let byte = bytes[this.at++]!;
+    let byte = this.#byte();
     if (byte < 0x80) return byte;
     let value = byte & 0x7f;
-    for (let shift = 7; byte >= 0x80; shift += 7) {
+    for (let count = 1, shift = 7; byte >= 0x80; count++, shift += 7) {
+      if (count === 10) throw new Error("a varint of more than ten bytes");
       byte = bytes[this.at++]!;
+      if (byte === undefined) throw new Error("it ends within a number");
       if (shift < 32) value |= (byte & 0x7f) << shift;
     }
     return value >>> 0;
@@ -34,7 +36,9 @@ export class WireCursor {
     let high = 0;
     let byte = 0x80;
     for (let shift = 0; byte >= 0x80; shift += 7) {
+      if (shift === 70) throw new Error("a varint of more than ten bytes");
       byte = bytes[this.at++]!;
+      if (byte === undefined) throw new Error("it ends within a number");
       const bits = byte & 0x7f;
       if (shift < 28) low |= bits << shift;
       else if (shift === 28) {
@@ -70,11 +74,9 @@ export class WireCursor {
     return Buffer.from(buffer, byteOffset + this.at - length, length);
   }
 
-  /** Past one record's value. */
-  skip(wireType: number): void {
-    if (wireType === 0) while (this.bytes[this.at++]! >= 0x80);
-    else if (wireType === 1) this.at += 8;
-    else if (wireType === 5) this.at += 4;
-    else this.at += this.varint32();
+  #byte(): number {
+    const byte = this.bytes[this.at++];
+    if (byte === undefined) throw new Error("it ends within a number");
+    return byte;
   }
 }

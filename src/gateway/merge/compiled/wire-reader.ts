@@ -1,4 +1,5 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { WireCursor } from "../../../wire/wire-cursor.ts";
 
 /** Field numbers are read by the library's rules for depth of what is unknown. */
 const DEPTH_MAX = 100;
@@ -7,19 +8,8 @@ const DEPTH_MAX = 100;
  * Reads the wire format that shards send: everything is checked, since nothing of it was written here. It accepts what
  * `fromBinary` accepts, with one difference: a field may not reach beyond the message that it is in.
  */
-export class WireReader {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+export class WireReader extends WireCursor {
   #skipper: BinaryReader | undefined;
-  at = 0;
-  /** Halves of the last `varint64`, signed. */
-  low = 0;
-  high = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
 
   /** Field number and wire type. */
   tag(): number {
@@ -37,21 +27,6 @@ export class WireReader {
     return tag;
   }
 
-  /** The lower 32 bits, unsigned. */
-  varint32(): number {
-    const { bytes } = this;
-    let byte = this.#byte();
-    if (byte < 0x80) return byte;
-    let value = byte & 0x7f;
-    for (let count = 1, shift = 7; byte >= 0x80; count++, shift += 7) {
-      if (count === 10) throw new Error("a varint of more than ten bytes");
-      byte = bytes[this.at++]!;
-      if (byte === undefined) throw new Error("it ends within a number");
-      if (shift < 32) value |= (byte & 0x7f) << shift;
-    }
-    return value >>> 0;
-  }
-
   /** A varint of up to seven bytes; negative, and nothing is read, where there are more. */
   shortVarint(): number {
     const { bytes, at } = this;
@@ -65,41 +40,6 @@ export class WireReader {
       return value;
     }
     return -1;
-  }
-
-  varint64(): void {
-    const { bytes } = this;
-    let low = 0;
-    let high = 0;
-    let byte = 0x80;
-    for (let shift = 0; byte >= 0x80; shift += 7) {
-      if (shift === 70) throw new Error("a varint of more than ten bytes");
-      byte = bytes[this.at++]!;
-      if (byte === undefined) throw new Error("it ends within a number");
-      const bits = byte & 0x7f;
-      if (shift < 28) low |= bits << shift;
-      else if (shift === 28) {
-        low |= bits << 28;
-        high = bits >>> 4;
-      } else high |= bits << (shift - 32);
-    }
-    this.low = low;
-    this.high = high;
-  }
-
-  fixed32(): number {
-    this.at += 4;
-    return this.view.getInt32(this.at - 4, true);
-  }
-
-  float(): number {
-    this.at += 4;
-    return this.view.getFloat32(this.at - 4, true);
-  }
-
-  double(): number {
-    this.at += 8;
-    return this.view.getFloat64(this.at - 8, true);
   }
 
   /** Where what has a length ends; it must lie before `limit`. */
@@ -118,11 +58,5 @@ export class WireReader {
     skipper.skip(tag & 7, tag >>> 3, DEPTH_MAX - depth);
     this.at = skipper.pos;
     if (this.at > limit) throw new Error("a field reaches beyond its message");
-  }
-
-  #byte(): number {
-    const byte = this.bytes[this.at++];
-    if (byte === undefined) throw new Error("it ends within a number");
-    return byte;
   }
 }

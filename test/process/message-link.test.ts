@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
 import { systemClock } from "../../src/process/clock.ts";
 import { type Answers, MessageLink, type MessagePort } from "../../src/process/message-link.ts";
-import { VirtualClock } from "../gateway/admission/virtual-clock.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 
 /** Two ends of one channel, with what structured clone does to a message between them. */
 function channel(): [MessagePort, MessagePort] {
@@ -61,7 +61,7 @@ test("a side that does not answer is waited for as long as was said", async () =
   const clock = new VirtualClock();
   const { near } = linked({ never: () => new Promise(() => undefined) }, clock);
   const waiting = near.ask("never", undefined, 500).catch((error: unknown) => error);
-  await clock.advance(500);
+  await clock.run(500);
   expect(await waiting).toMatchObject({ id: "deadline-exceeded" });
 });
 

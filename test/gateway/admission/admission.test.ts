@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Admission, type Slot } from "../../../src/gateway/admission/admission.ts";
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from "../../../src/gateway/admission/admission-limits.ts";
-import { seededRandomness, VirtualClock } from "./virtual-clock.ts";
+import { seeded, VirtualClock } from "../../process/virtual-clock.ts";
 
 const METHOD = {};
 let clock: VirtualClock;
@@ -16,7 +16,7 @@ function admission(limits: Partial<AdmissionLimits> = {}): Admission {
   return new Admission({
     limits: { ...ADMISSION_DEFAULTS, ...limits },
     clock,
-    randomness: seededRandomness(1),
+    randomness: seeded(1),
     takeLoopDelay: () => loopDelay,
   });
 }
@@ -37,7 +37,7 @@ function enter(to: Admission, order: string[], name: string, over: Parameters<ty
   );
 }
 
-const turns = () => clock.advance(clock.now());
+const turns = () => clock.run(clock.now());
 const settle = async () => {
   for (let i = 0; i < 10; i++) await undefined;
 };
@@ -104,9 +104,9 @@ describe("the queue", () => {
     const { to } = full();
     const order: string[] = [];
     void enter(to, order, "waits");
-    await clock.advance(999);
+    await clock.run(999);
     expect(order).toEqual([]);
-    await clock.advance(1_000);
+    await clock.run(1_000);
     expect([order, to.waiting, to.refusals.waited]).toEqual([["waits: overloaded"], 0, 1]);
   });
 
@@ -115,7 +115,7 @@ describe("the queue", () => {
     // Twenty queries teach it that one takes 100 ms.
     let last = slot;
     for (let i = 0; i < 40; i++) {
-      await clock.advance(clock.now() + 100);
+      await clock.run(clock.now() + 100);
       last.leave("ok");
       last = to.enter(applicant()) as Slot;
     }
@@ -136,12 +136,12 @@ describe("the queue", () => {
       void enter(to, order, name).then((s) => s && held.push(s));
     }
     const held: Slot[] = [];
-    await clock.advance(500);
+    await clock.run(500);
     slot.leave("ok");
     await turns();
     await settle();
     expect(order).toEqual(["a"]);
-    await clock.advance(501);
+    await clock.run(501);
     held[0]?.leave("ok");
     await settle();
     expect(order).toEqual(["a", "c"]);
@@ -170,7 +170,7 @@ describe("retry advice", () => {
     const to = admission({ queriesMax: 1, queueMax: 0, limitWindowMs: 1 });
     let slot = to.enter(applicant()) as Slot;
     for (let i = 0; i < 40; i++) {
-      await clock.advance(clock.now() + 10);
+      await clock.run(clock.now() + 10);
       slot.leave("ok");
       slot = to.enter(applicant()) as Slot;
     }
@@ -183,7 +183,7 @@ describe("retry advice", () => {
     expect(advices.at(-1)).toBeLessThanOrEqual(8_100);
     expect(new Set(advices.slice(-50)).size).toBeGreaterThan(25);
     for (let i = 0; i < 10_000; i++) expect(to.turnAway()).toBeLessThanOrEqual(ADMISSION_DEFAULTS.retryAfterMaxMs);
-    await clock.advance(clock.now() + 3_000);
+    await clock.run(clock.now() + 3_000);
     expect(to.turnAway()).toBeLessThanOrEqual(400);
   });
 });
@@ -193,7 +193,7 @@ describe("the limit", () => {
   async function windows(to: Admission, times: number, ms: number, outcome: "ok" | "late" | "dropped" = "ok") {
     for (let i = 0; i < times; i++) {
       const slots = Array.from({ length: to.limit }, () => to.enter(applicant()) as Slot);
-      await clock.advance(clock.now() + ms);
+      await clock.run(clock.now() + ms);
       for (const slot of slots) slot.leave(outcome);
     }
   }
@@ -201,7 +201,7 @@ describe("the limit", () => {
   async function calm(to: Admission, ms: number, queries = 60) {
     for (let i = 0; i < queries; i++) {
       const slot = to.enter(applicant()) as Slot;
-      await clock.advance(clock.now() + ms);
+      await clock.run(clock.now() + ms);
       slot.leave("ok");
     }
   }
@@ -265,7 +265,7 @@ describe("the limit", () => {
         to.inFlight < to.limit ? (to.enter(applicant()) as Slot) : undefined,
       );
       if (to.limit === 32) probes++;
-      await clock.advance(clock.now() + 100);
+      await clock.run(clock.now() + 100);
       for (const slot of slots) slot?.leave("ok");
     }
     // Two minutes, four periods; a probe ends when it knows enough.
@@ -283,7 +283,7 @@ describe("the limit", () => {
         const to = admission({ queriesMax, queueMax: 20 });
         const ends: Promise<unknown>[] = [];
         for (const [{ pause, ms }, outcome] of all) {
-          await clock.advance(clock.now() + pause);
+          await clock.run(clock.now() + pause);
           const gone = new AbortController();
           const deadline = clock.now() + 5_000;
           if (outcome === "abort") clock.after(ms, () => gone.abort("gone"));
@@ -297,7 +297,7 @@ describe("the limit", () => {
           expect(to.waiting).toBeLessThanOrEqual(20);
         }
         await settle();
-        await clock.advance(clock.now() + 60_000);
+        await clock.run(clock.now() + 60_000);
         await Promise.all(ends);
         expect([to.inFlight, to.waiting]).toEqual([0, 0]);
       }),

@@ -7,7 +7,7 @@
 import { Fault } from "../../../src/fault/fault.ts";
 import { Admission } from "../../../src/gateway/admission/admission.ts";
 import { ADMISSION_DEFAULTS, type AdmissionLimits } from "../../../src/gateway/admission/admission-limits.ts";
-import { seededRandomness, VirtualClock } from "./virtual-clock.ts";
+import { seeded, VirtualClock } from "../../process/virtual-clock.ts";
 
 export interface ModelOptions {
   readonly seed: number;
@@ -44,7 +44,7 @@ export class OverloadModel {
 
   constructor(options: ModelOptions) {
     this.#options = options;
-    this.#random = seededRandomness(options.seed);
+    this.#random = seeded(options.seed);
     const limits = { ...ADMISSION_DEFAULTS, ...options.limits };
     this.admission = new Admission({ limits, clock: this.clock, randomness: this.#random, takeLoopDelay: () => 0 });
   }
@@ -63,15 +63,15 @@ export class OverloadModel {
     const start = Math.round(this.clock.monotonic() / 1000);
     for (let second = start; second < start + seconds; second++) {
       this.seconds.push({ arrived: 0, good: 0, late: 0, refused: 0, latencySumMs: 0, refusalMaxMs: 0 });
-      await this.clock.advance((second + 1) * 1000 - 1e-6);
+      await this.clock.run((second + 1) * 1000 - 1e-6);
     }
-    await this.clock.advance((start + seconds) * 1000);
+    await this.clock.run((start + seconds) * 1000);
     return this.seconds.slice(from);
   }
 
   #next(): void {
     if (this.#rate === 0) return;
-    this.clock.after(this.#exponential(1000 / this.#rate), () => {
+    this.clock.after(this.#random.exponential(1000 / this.#rate), () => {
       void this.#ask(this.clock.monotonic() + this.#options.deadlineMs, this.#options.retries);
       this.#next();
     });
@@ -114,16 +114,12 @@ export class OverloadModel {
   #serve(done: () => void): void {
     if (this.#busy >= this.#options.servers) return void this.#backlog.push(done);
     this.#busy++;
-    this.clock.after(this.#exponential(this.#options.serviceMs * this.slowness), () => {
+    this.clock.after(this.#random.exponential(this.#options.serviceMs * this.slowness), () => {
       this.#busy--;
       done();
       const next = this.#backlog.shift();
       if (next !== undefined) this.#serve(next);
     });
-  }
-
-  #exponential(mean: number): number {
-    return -Math.log(1 - this.#random.unit()) * mean;
   }
 }
 

@@ -10,48 +10,12 @@ import type { ShardCall, ShardReply, ShardTransport } from "../../../src/gateway
 import { loadRoutingState } from "../../../src/gateway/table/load-routing-state.ts";
 import type { RoutingState } from "../../../src/gateway/table/routing-state.ts";
 import type { Stamp } from "../../../src/mesh/stamp.ts";
-import type { Clock } from "../../../src/process/clock.ts";
 import { nextTurn } from "../../../src/process/turn.ts";
 import { SealSchema } from "../../../src/wire/generated/skynetes/v1/seal_pb.ts";
 import { RouteTableSchema } from "../../../src/wire/generated/skynetes/v1/table_pb.ts";
+import { VirtualClock } from "../../process/virtual-clock.ts";
 import { probeMessage, probeService } from "../probe-service.ts";
 import { SERVICE } from "../scripted-mesh.ts";
-
-/** Time that passes when the test says so. */
-export class ManualClock implements Clock {
-  #now = 0;
-  readonly #timers = new Set<{ readonly at: number; readonly work: () => void }>();
-
-  now(): number {
-    return 1_700_000_000_000 + this.#now;
-  }
-
-  monotonic(): number {
-    return this.#now;
-  }
-
-  after(ms: number, work: () => void): () => void {
-    const timer = { at: this.#now + ms, work };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
-  }
-
-  /** Timers fire in their order, each with time for what follows from it. */
-  async pass(ms: number): Promise<void> {
-    await settled();
-    const until = this.#now + ms;
-    for (;;) {
-      const due = [...this.#timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#now = due.at;
-      this.#timers.delete(due);
-      due.work();
-      await settled();
-    }
-    this.#now = until;
-    await settled();
-  }
-}
 
 /** Everything that follows without a shard or a timer has happened. */
 export async function settled(): Promise<void> {
@@ -81,7 +45,7 @@ type Wish = Partial<Omit<QueryIntent, "target" | "body">> & { readonly snapshot?
 
 /** A gateway over shards that are functions of the test, and a clock that stands still. */
 export class MemoryMesh {
-  readonly clock = new ManualClock();
+  readonly clock = new VirtualClock();
   readonly calls: AskedShard[] = [];
   readonly gateway: Gateway;
   /** Answers at once. */

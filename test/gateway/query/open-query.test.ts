@@ -5,7 +5,7 @@ import { MemoryPool } from "../../../src/gateway/query/memory-pool.ts";
 import { OpenQuery } from "../../../src/gateway/query/open-query.ts";
 import type { PreparedQuery } from "../../../src/gateway/query/prepared-query.ts";
 import { QueryRegister } from "../../../src/gateway/query/query-register.ts";
-import { VirtualClock } from "../scatter/virtual-clock.ts";
+import { VirtualClock } from "../../process/virtual-clock.ts";
 
 const GONE = new Fault("cancelled", "the client went away");
 

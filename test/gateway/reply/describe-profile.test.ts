@@ -5,7 +5,7 @@ import { Fault } from "../../../src/fault/fault.ts";
 import type { PreparedQuery } from "../../../src/gateway/query/prepared-query.ts";
 import { QueryProfile } from "../../../src/gateway/query/query-profile.ts";
 import { describeProfile } from "../../../src/gateway/reply/describe-profile.ts";
-import { VirtualClock } from "../admission/virtual-clock.ts";
+import { VirtualClock } from "../../process/virtual-clock.ts";
 
 const message = toBinary(
   TopDestinationsResponseSchema,
@@ -29,11 +29,11 @@ const query = {
 test("all that answers tell of their way is shown, and what they do not tell is absent", async () => {
   const clock = new VirtualClock();
   const profile = new QueryProfile(clock, TopDestinationsResponseSchema);
-  await clock.advance(1);
+  await clock.run(1);
   const first = profile.visit(3);
   const second = profile.visit(0);
   const third = profile.visit(1);
-  await clock.advance(9);
+  await clock.run(9);
   first.answered({
     message,
     transport: "stream",
@@ -42,7 +42,7 @@ test("all that answers tell of their way is shown, and what they do not tell is 
     timing: { queueUs: 500, serviceUs: 4_500 },
     call: { node: "b", wonBy: "hedge", attempts: 2, hedged: true, queuedMs: 0.5, tookMs: 7 },
   });
-  await clock.advance(10);
+  await clock.run(10);
   first.merged();
   third.failed(new Fault("shard-unavailable", "away"));
   profile.beginRound(2);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AskBudgets, CallBudget } from "../../../src/gateway/scatter/call-budget.ts";
 import { SCATTER_POLICY } from "../../../src/gateway/scatter/scatter-policy.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../../process/virtual-clock.ts";
 
 const steps = fc.array(
   fc.oneof(fc.constant("earn" as const), fc.constant("take" as const), fc.integer({ min: 1, max: 3_000 })),

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MethodLatency } from "../../../src/gateway/scatter/method-latency.ts";
 import { SCATTER_POLICY } from "../../../src/gateway/scatter/scatter-policy.ts";
-import { seeded } from "./virtual-clock.ts";
+import { seeded } from "../../process/virtual-clock.ts";
 
 const { hedge, replica } = SCATTER_POLICY;
 const made = (policy = hedge) => new MethodLatency(0, policy, replica.halfLifeMs, 0);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { OverdueWheel, type WheelEntry } from "../../../src/gateway/scatter/overdue-wheel.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../../process/virtual-clock.ts";
 
 class Entry implements WheelEntry {
   slot = -1;

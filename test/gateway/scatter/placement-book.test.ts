@@ -3,7 +3,7 @@ import { MethodLatency } from "../../../src/gateway/scatter/method-latency.ts";
 import { PlacementBook } from "../../../src/gateway/scatter/placement-book.ts";
 import type { PlacementLoad, Waiter } from "../../../src/gateway/scatter/placement-load.ts";
 import { SCATTER_POLICY } from "../../../src/gateway/scatter/scatter-policy.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../../process/virtual-clock.ts";
 
 const oneCall = { ...SCATTER_POLICY.replica, inFlightLimit: { start: 1, min: 1, max: 1 } };
 const method = new MethodLatency(0, SCATTER_POLICY.hedge, SCATTER_POLICY.replica.halfLifeMs, 0);

@@ -8,8 +8,8 @@ import type { LineLog } from "../../../src/process/log-line.ts";
 import { nextTurn } from "../../../src/process/turn.ts";
 import { type StepEvent, stepChannel } from "../../../src/telemetry/step-channel.ts";
 import { PartialFormat } from "../../../src/wire/generated/skynetes/v1/shard_pb.ts";
+import { seeded, VirtualClock } from "../../process/virtual-clock.ts";
 import { type GivenCall, questionOf, ScriptedTransport, stampOf } from "./scripted-transport.ts";
-import { seeded, VirtualClock } from "./virtual-clock.ts";
 
 const signal = new AbortController().signal;
 

@@ -4,7 +4,7 @@ import { PlacementBook } from "../../../src/gateway/scatter/placement-book.ts";
 import type { PlacementLoad } from "../../../src/gateway/scatter/placement-load.ts";
 import { chooseReplica } from "../../../src/gateway/scatter/replica-choice.ts";
 import { SCATTER_POLICY } from "../../../src/gateway/scatter/scatter-policy.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { VirtualClock } from "../../process/virtual-clock.ts";
 
 const policy = SCATTER_POLICY.replica;
 const endpoints = ["a", "b", "c", "d"].map((node) => ({ node, address: `${node}:1` }));

@@ -9,7 +9,7 @@ import type {
   ShardTransport,
 } from "../../../src/gateway/scatter/shard-transport.ts";
 import type { Stamp } from "../../../src/mesh/stamp.ts";
-import { seeded, VirtualClock } from "./virtual-clock.ts";
+import { seeded, VirtualClock } from "../../process/virtual-clock.ts";
 
 /** One call that the transport was given; the test says how it ends. */
 export interface GivenCall extends ShardCall {

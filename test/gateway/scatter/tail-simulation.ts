@@ -3,7 +3,7 @@ import { SCATTER_POLICY, type ScatterPolicy } from "../../../src/gateway/scatter
 import { shardAsker } from "../../../src/gateway/scatter/shard-asker.ts";
 import type { ShardQuestion } from "../../../src/gateway/scatter/shard-question.ts";
 import type { ShardCall, ShardReply, ShardTransport } from "../../../src/gateway/scatter/shard-transport.ts";
-import { seeded, VirtualClock } from "./virtual-clock.ts";
+import { seeded, VirtualClock } from "../../process/virtual-clock.ts";
 
 const SHARDS = 16;
 const SERVICE_MS = 5;

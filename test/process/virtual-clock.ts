@@ -1,4 +1,4 @@
-import type { Clock, Randomness } from "../../../src/process/clock.ts";
+import type { Clock, Randomness } from "../../src/process/clock.ts";
 
 interface Timer {
   readonly at: number;
@@ -46,6 +46,11 @@ export class VirtualClock implements Clock {
       await settled();
     }
     if (untilMs !== Number.POSITIVE_INFINITY) this.#now = Math.max(this.#now, untilMs);
+  }
+
+  /** The same for so many milliseconds from now. */
+  pass(ms: number): Promise<void> {
+    return this.run(this.#now + ms);
   }
 
   #push(timer: Timer): void {

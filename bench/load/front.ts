@@ -11,7 +11,7 @@ import { type MeasuredJob, measureLoad } from "../harness/load/measure-load.ts";
 import { nodeOf, SNAPSHOT, VERSION } from "../harness/mesh/bench-names.ts";
 import { BenchPods } from "../harness/mesh/bench-pods.ts";
 import type { RunningPeer } from "../harness/mesh/running-peer.ts";
-import { startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
+import { EVERY_QUERY_SCATTERS, startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
 import { benchOptions } from "../harness/report/bench-options.ts";
 import { type Cell, interleaved } from "../harness/report/interleaved.ts";
 import { type Row, rounded } from "../harness/report/median.ts";
@@ -29,7 +29,7 @@ interface Way {
 export async function run(argv: readonly string[]): Promise<BenchReport> {
   const options = benchOptions(argv, { rounds: 5, seconds: 3, shards: [1] });
   const pods = await BenchPods.start({ shards: 1, processes: 1 });
-  const gateway = await startSkynetes(pods);
+  const gateway = await startSkynetes(pods, { flags: EVERY_QUERY_SCATTERS });
   const generator = LoadGenerator.start();
   try {
     const ways = waysOf(gateway, pods);

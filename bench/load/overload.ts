@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import type { BenchReport } from "../bench.ts";
 import type { LoadPhase, LoadSecond, PhasedJob } from "../harness/load/phased-load.ts";
 import { BenchPods } from "../harness/mesh/bench-pods.ts";
-import { startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
+import { EVERY_QUERY_SCATTERS, startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
 import { AskedProcess } from "../harness/process/asked-process.ts";
 import { cpuSince } from "../harness/process/cpu-time.ts";
 
@@ -47,7 +47,7 @@ export async function run(options: readonly string[]): Promise<BenchReport> {
     after: { ratePerSecond: capacity / 2, seconds: calmS },
   };
   const pods = await BenchPods.start({ shards: SHARDS });
-  const gateway = await startSkynetes(pods);
+  const gateway = await startSkynetes(pods, { flags: EVERY_QUERY_SCATTERS });
   const generator = AskedProcess.fork("load", join(import.meta.dirname, "../harness/load/phased-load.ts"));
   try {
     await pods.behave({ slots: SLOTS });

@@ -9,7 +9,7 @@
 import type { BenchReport } from "../bench.ts";
 import { LoadGenerator } from "../harness/load/load-generator.ts";
 import { BenchPods } from "../harness/mesh/bench-pods.ts";
-import { type RunningSkynetes, startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
+import { EVERY_QUERY_SCATTERS, type RunningSkynetes, startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
 import type { Holdings } from "../harness/process/gateway-probe.ts";
 
 const SHARDS = 4;
@@ -30,7 +30,7 @@ export async function run(options: readonly string[]): Promise<BenchReport> {
   const isQuick = options.includes("--quick");
   const seconds = Number(options.find((option) => /^\d+$/.test(option)) ?? (isQuick ? 2 : 300));
   const pods = await BenchPods.start({ shards: SHARDS });
-  const gateway = await startSkynetes(pods, { nodeFlags: ["--expose-gc"] });
+  const gateway = await startSkynetes(pods, { nodeFlags: ["--expose-gc"], flags: EVERY_QUERY_SCATTERS });
   const generator = LoadGenerator.start();
   const job = { address: gateway.http, shards: SHARDS, limit: 10, meanServiceUs: SERVICE_US, distinct: DISTINCT };
   const load = (ratePerSecond: number, lasting: number) => {

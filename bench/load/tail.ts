@@ -15,7 +15,7 @@ import { LoadGenerator } from "../harness/load/load-generator.ts";
 import { measureLoad } from "../harness/load/measure-load.ts";
 import { BenchPods } from "../harness/mesh/bench-pods.ts";
 import type { RunningPeer } from "../harness/mesh/running-peer.ts";
-import { startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
+import { EVERY_QUERY_SCATTERS, startSkynetes } from "../harness/mesh/skynetes-gateway.ts";
 import { benchOptions } from "../harness/report/bench-options.ts";
 import { type Cell, interleaved } from "../harness/report/interleaved.ts";
 import type { Row } from "../harness/report/median.ts";
@@ -66,8 +66,8 @@ export async function run(argv: readonly string[]): Promise<BenchReport> {
   const generator = LoadGenerator.start();
   const peers: RunningPeer[] = [];
   try {
-    peers.push(await startSkynetes(pods, { name: "on" }));
-    peers.push(await startSkynetes(pods, { name: "off", flags: ["--manifest", manifest] }));
+    peers.push(await startSkynetes(pods, { name: "on", flags: EVERY_QUERY_SCATTERS }));
+    peers.push(await startSkynetes(pods, { name: "off", flags: ["--manifest", manifest, ...EVERY_QUERY_SCATTERS] }));
     const load = { kind: "open", ratePerSecond: RATE } as const;
     const measure = async (peer: RunningPeer, fault: string, seconds: number) => {
       const end = await FAULTS[fault]!(pods);

@@ -1,13 +1,10 @@
 import type { BenchPods } from "./bench-pods.ts";
 import { startGo } from "./go-gateway.ts";
 import type { RunningPeer } from "./running-peer.ts";
-import { type SkynetesOptions, startSkynetes } from "./skynetes-gateway.ts";
+import { EVERY_QUERY_SCATTERS, type SkynetesOptions, startSkynetes } from "./skynetes-gateway.ts";
 
 /** Where a gateway reaches a pod, when something stands between. */
 export type Reach = Pick<SkynetesOptions, "addressOf">;
-
-/** What is kept from before would be measured instead of the way to the shards. */
-const EVERY_QUERY_SCATTERS = ["--cache-bytes", "0", "--no-join"];
 
 /** Gateways that `scatter` and its like compare, in the order of the table. */
 export const PEERS: Readonly<Record<string, (pods: BenchPods, reach?: Reach) => Promise<RunningPeer>>> = {

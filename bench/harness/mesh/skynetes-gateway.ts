@@ -17,6 +17,9 @@ const PROGRAM = resolve(import.meta.dirname, "../../../src/main/skynetes.ts");
 const PROBE = join(import.meta.dirname, "../process/gateway-probe.ts");
 const APPLY_MS = 30_000;
 
+/** Flags without which what is kept from before would be measured instead of the way to the shards. */
+export const EVERY_QUERY_SCATTERS: readonly string[] = ["--cache-bytes", "0", "--no-join"];
+
 export interface SkynetesOptions {
   /** As rows of the report name it. */
   readonly name?: string;

@@ -1,7 +1,7 @@
 import assert from "node:assert";
 import { serviceVersionName } from "../mesh/service-version.ts";
 import { snapshotId } from "../mesh/snapshot-id.ts";
-import type { TableSpec } from "../mesh/table-spec.ts";
+import type { RecordSchema, TableSpec } from "../mesh/table-spec.ts";
 import type {
   BindingSpec,
   GatewaySpec,
@@ -27,19 +27,21 @@ export interface CheckedDocuments {
   readonly mesh: MeshDocument;
   readonly versions: readonly ServiceVersionDocument[];
   readonly snapshots: readonly SnapshotDocument[];
+  /** By topic, of those whose format has one. */
+  readonly schemas: ReadonlyMap<string, RecordSchema>;
 }
 
 /** Fills in the defaults and turns text into what it means. Nothing can fail any more. */
 export function buildManifest(documents: CheckedDocuments, directory: string): Manifest {
   return {
-    mesh: meshOf(documents.mesh),
+    mesh: meshOf(documents.mesh, documents.schemas),
     versions: documents.versions.map(versionOf),
     snapshots: documents.snapshots.map(snapshotOf),
     directory,
   };
 }
 
-function meshOf({ metadata, spec }: MeshDocument): MeshSpec {
+function meshOf({ metadata, spec }: MeshDocument, schemas: CheckedDocuments["schemas"]): MeshSpec {
   const tables = spec.tables.map(tableOf);
   const snapshots = spec.snapshots;
   return {
@@ -50,7 +52,7 @@ function meshOf({ metadata, spec }: MeshDocument): MeshSpec {
       const placement = spec.placements?.find((p) => p.shard === shard);
       return placement?.nodes ?? [spec.nodes[shard % spec.nodes.length]!.name];
     }),
-    topics: spec.topics.map((topic) => topicOf(topic, tables, spec.shards)),
+    topics: spec.topics.map((topic) => ({ ...topicOf(topic, tables, spec.shards), ...schemaOf(topic, schemas) })),
     tables,
     schedule:
       snapshots === undefined
@@ -84,6 +86,11 @@ function topicOf(topic: TopicDocument, tables: readonly TableSpec[], shards: num
     timestamps: topic.timestamps,
     seed: topic.seed === undefined ? undefined : seedOf(topic.seed),
   };
+}
+
+function schemaOf({ name }: TopicDocument, schemas: CheckedDocuments["schemas"]): Pick<MeshTopic, "schema"> {
+  const schema = schemas.get(name);
+  return schema === undefined ? {} : { schema };
 }
 
 function seedOf(seed: NonNullable<TopicDocument["seed"]>): SeedSpec {

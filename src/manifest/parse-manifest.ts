@@ -1,6 +1,8 @@
 import { dirname, resolve } from "node:path";
 import type { TSchema } from "typebox";
+import type { RecordSchema } from "../mesh/table-spec.ts";
 import { buildManifest, type CheckedDocuments } from "./build-manifest.ts";
+import { checkFormats } from "./check/check-formats.ts";
 import { checkMesh } from "./check/check-mesh.ts";
 import { checkShape } from "./check/check-shape.ts";
 import { checkSnapshots } from "./check/check-snapshots.ts";
@@ -30,10 +32,12 @@ export interface ManifestSource {
   readonly file: string;
   /** Says whether a seed's file is there; absent: nobody looks. */
   readonly seedExists?: (directory: string, file: string) => boolean;
+  /** Reads a topic's schema; throws where it cannot. */
+  readonly readSchema?: ReadSchema;
 }
 
 /** Text to manifest: read → shape → meaning → build. Fault `invalid-manifest` with every mistake in it. */
-export function parseManifest(text: string, { file, seedExists }: ManifestSource): Manifest {
+export function parseManifest(text: string, { file, seedExists, readSchema = noSchemas }: ManifestSource): Manifest {
   const directory = dirname(resolve(file));
   const { documents, errors } = readDocuments(text);
 
@@ -56,7 +60,11 @@ export function parseManifest(text: string, { file, seedExists }: ManifestSource
   const [mesh, ...more] = drafts.meshes;
   if (mesh === undefined && documents.length > 0) report(documents[0]!, [], "the file has no document of kind Mesh");
   for (const { source } of more) report(source, ["kind"], "there is another Mesh; a file describes one");
+  const schemas = new Map<string, RecordSchema>();
   for (const drafted of drafts.meshes) {
+    for (const [topic, schema] of checkFormats(drafted, (path) => readSchema(directory, path), report)) {
+      schemas.set(topic, schema);
+    }
     checkMesh(drafted, drafts, report);
     checkTables(drafted, report);
     checkTopics(drafted, report);
@@ -73,11 +81,18 @@ export function parseManifest(text: string, { file, seedExists }: ManifestSource
   const documentOf = <T>(drafted: Drafted<T>) => drafted.source.value as T;
   const checked: CheckedDocuments = {
     mesh: documentOf(mesh!),
+    schemas,
     versions: drafts.versions.map(documentOf),
     snapshots: drafts.snapshots.map(documentOf),
   };
   return buildManifest(checked, directory);
 }
+
+export type ReadSchema = (directory: string, file: string) => Uint8Array;
+
+const noSchemas: ReadSchema = () => {
+  throw new Error("files are not read here");
+};
 
 /** Which schema a document is compared with; without one, only that is said of it. */
 function kindOf(source: YamlDocument, errors: ManifestError[]): Kind | undefined {

@@ -23,11 +23,25 @@ export interface ColumnSpec {
 export interface TopicSpec {
   readonly name: string;
   readonly partitions: number;
-  readonly format: "JSON";
+  readonly format: TopicFormat;
+  /** Of formats other than JSON. */
+  readonly schema?: RecordSchema;
   /**
    * NonDecreasing: the log's timestamps never go back within a partition, so that "as of T" is a promise.
    * Unordered: "as of" must be asked for explicitly and is marked. None: the topic has no time of its own, and a
    * snapshot as of a time takes all of it.
    */
   readonly timestamps: "NonDecreasing" | "Unordered" | "None";
+}
+
+export type TopicFormat = "JSON" | "Avro" | "Protobuf";
+
+/** What the values of a topic's records are read by. */
+export interface RecordSchema {
+  /** Avro: the schema as JSON. Protobuf: a FileDescriptorSet with all its imports, in base64. */
+  readonly text: string;
+  /** Protobuf: full name of the message. */
+  readonly message?: string;
+  /** Values begin with the header of a schema registry, which names this id. Absent: they have no header. */
+  readonly registryId?: number;
 }

@@ -76,8 +76,8 @@ export class HostedShard {
     const { log, clock, randomness } = this.#config;
     const limits = { ...INGEST_LIMITS, ...this.#config.ingest };
     const [shard, store, watcher] = [this.shard, this.#store, this.status];
-    const loops = this.#holdings.map(({ table, topic, partition }) => {
-      const decode = recordDecoder(table);
+    const loops = this.#holdings.map(({ table, topic, partition, record }) => {
+      const decode = recordDecoder(table, record);
       return ingestPartition(
         { shard, log, store, topic, partition, decode, limits, clock, randomness, watcher },
         signal,

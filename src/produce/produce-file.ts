@@ -6,11 +6,12 @@ import type { Log, LogWriter, NewRecord, TopicDescription } from "../log/log.ts"
 import { partitionOf } from "../log/partitioner.ts";
 import { recordProblem } from "../log/record-limits.ts";
 import type { Clock } from "../process/clock.ts";
+import { RowReject } from "../row-format/row-reject.ts";
 import { step } from "../telemetry/step-channel.ts";
 import { HeldRecords } from "./held-records.ts";
 import { inputFormatOf } from "./input-format.ts";
 import { openJsonLines } from "./json-lines-source.ts";
-import type { RowSource, TimestampChoice } from "./row-choice.ts";
+import { badRow, type RowSource, type TimestampChoice } from "./row-choice.ts";
 import { openTable } from "./table-source.ts";
 
 /** After so many bytes of keys and values they are made durable and told: what a kill costs to load again at most. */
@@ -35,6 +36,8 @@ export interface ProduceOptions {
   readonly fixedTimestampMs?: number;
   /** The first rows only. */
   readonly limit?: number;
+  /** Turns a row's JSON into the topic's format; absent: it is JSON. Throws `RowReject`. */
+  readonly encode?: (json: Uint8Array) => Uint8Array;
   /** Go on where an earlier load of the same file with the same options ended, however it ended. */
   readonly resume?: boolean;
 }
@@ -69,13 +72,15 @@ export async function* produceFile(options: ProduceOptions): AsyncGenerator<Prod
   try {
     for await (const batch of source.batches) {
       options.signal?.throwIfAborted();
-      const places = placeRecords(batch.records, { rowsBefore: rows, partitions, held });
-      rows += batch.records.length;
+      const { records: encoded, bad } = encodedRows(batch.records, rows, options);
+      const places = placeRecords(encoded, { rowsBefore: rows, partitions, held });
+      rows += encoded.length;
       for (const [partition, records] of places.entries()) {
         if (records.length === 0) continue;
         await writer.append(topic, partition, records);
         for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
       }
+      if (bad !== undefined) throw bad;
       if (bytes - bytesFlushed < FLUSH_BYTES) continue;
       bytesFlushed = bytes;
       await flush(writer, { topic, rows });
@@ -88,6 +93,25 @@ export async function* produceFile(options: ProduceOptions): AsyncGenerator<Prod
   }
   await flush(writer, { topic, rows });
   yield { rows, bytes, ...total };
+}
+
+/** Up to the first row that the format cannot hold. */
+function encodedRows(
+  records: readonly NewRecord[],
+  rowsBefore: number,
+  { encode, file }: ProduceOptions,
+): { readonly records: readonly NewRecord[]; readonly bad?: Fault } {
+  if (encode === undefined) return { records };
+  const encoded: NewRecord[] = [];
+  for (const record of records) {
+    try {
+      encoded.push({ ...record, value: record.value === null ? null : encode(record.value) });
+    } catch (error) {
+      if (!(error instanceof RowReject)) throw error;
+      return { records: encoded, bad: badRow(file, rowsBefore + encoded.length + 1, error.reason) };
+    }
+  }
+  return { records: encoded };
 }
 
 function openSource(options: ProduceOptions): Promise<RowSource> | RowSource {

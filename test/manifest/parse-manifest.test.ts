@@ -99,7 +99,7 @@ spec:
 `;
   expect(mistakes(manifest)).toEqual([
     '6:11 spec.shards: found "4"; allowed: integer',
-    "12:7 spec.topics[0].partition: unknown key; allowed: name, partitions, format, timestamps, seed; did you mean partitions?",
+    "12:7 spec.topics[0].partition: unknown key; allowed: name, partitions, format, schema, timestamps, seed; did you mean partitions?",
     '15:14 spec.tables[0].topic: there is no topic "flight"; did you mean flights?',
     '17:37 spec.tables[0].columns[0].type: found "INT46"; allowed: BOOLEAN, INT32, INT64, DOUBLE, STRING, BYTES, DATE, TIMESTAMP, DECIMAL(p,s) (p 1 to 38, s at most p); did you mean INT64?',
     "18:7 spec.tables[1].key: is missing: an Upsert table needs a key",

@@ -3,11 +3,11 @@ import { describe, expect, test } from "vitest";
 import type { LogRecord } from "../../src/log/log.ts";
 import type { ColumnType } from "../../src/mesh/column-type.ts";
 import type { TableSpec } from "../../src/mesh/table-spec.ts";
-import { dateDays, timestampMicros } from "../../src/node/ingest/calendar.ts";
-import { JsonRowReader } from "../../src/node/ingest/json-row.ts";
 import { recordDecoder } from "../../src/node/ingest/record-decoder.ts";
-import { RowReject } from "../../src/node/ingest/row-reject.ts";
 import type { StoreValue } from "../../src/node/store/shard-store.ts";
+import { dateDays, timestampMicros } from "../../src/row-format/calendar.ts";
+import { JsonRowReader } from "../../src/row-format/json-row.ts";
+import { RowReject } from "../../src/row-format/row-reject.ts";
 import { tableSpec } from "./node-fixture.ts";
 
 const EVENTS = tableSpec("events", "Append", { id: "INT64", word: "STRING?" });

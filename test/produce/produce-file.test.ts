@@ -8,6 +8,7 @@ import { type EmbeddedLogWriter, openEmbeddedLogWriter } from "../../src/log/emb
 import type { Log, LogRecord } from "../../src/log/log.ts";
 import { partitionOf } from "../../src/log/partitioner.ts";
 import { type ProduceOptions, type ProduceProgress, produceFile } from "../../src/produce/produce-file.ts";
+import { valueEncoder } from "../../src/row-format/record-format.ts";
 import { readAll, textOf } from "../acceptance/log.suite.ts";
 import { temporaryDirectories } from "../log/embedded/log-fixture.ts";
 
@@ -300,4 +301,15 @@ describe("a load that is resumed", () => {
     expect(await produce({ file, resume: true })).toMatchObject({ rows: 500 });
     expect(await held()).toHaveLength(500);
   });
+});
+
+it("sends rows in the topic's format, and ends at one that it cannot hold, with all before it durable", async () => {
+  const file = await fileWith("rows.jsonl", '{"id":1}\n{"id":2}\n{"id":"x"}\n{"id":4}\n');
+  const schema = { text: '{"type":"record","name":"R","fields":[{"name":"id","type":"long"}]}' };
+  const encode = valueEncoder({ format: "Avro", schema }, [{ name: "id", type: "INT64", nullable: false }]);
+  await expect(produce({ file, encode })).rejects.toMatchObject({
+    id: "bad-input-file",
+    message: expect.stringContaining('row 3: field "id"'),
+  });
+  expect((await held()).map(({ value }) => [...value!])).toEqual([[2], [4]]);
 });

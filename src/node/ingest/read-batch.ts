@@ -1,10 +1,10 @@
 import type { Log, LogRecord } from "../../log/log.ts";
 import type { Clock } from "../../process/clock.ts";
 import { nextTurn } from "../../process/turn.ts";
+import { RowReject } from "../../row-format/row-reject.ts";
 import type { DecodedRecord, IngestBatch, RejectedRecord } from "../store/shard-store.ts";
 import type { IngestLimits } from "./ingest-limits.ts";
 import type { RecordDecoder } from "./record-decoder.ts";
-import { RowReject } from "./row-reject.ts";
 
 /** Records decoded before others get a turn of the event loop: about 2 ms of work. */
 const RECORDS_PER_TURN = 1_000;

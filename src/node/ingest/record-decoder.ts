@@ -1,20 +1,24 @@
-import { isUtf8 } from "node:buffer";
 import type { LogRecord } from "../../log/log.ts";
 import type { ColumnSpec, TableSpec } from "../../mesh/table-spec.ts";
+import { valueParser } from "../../row-format/column-value.ts";
+import { utf8Text } from "../../row-format/json-rows.ts";
+import { type RecordFormat, rowReader } from "../../row-format/record-format.ts";
+import type { RowReader } from "../../row-format/row-codec.ts";
+import { RowReject } from "../../row-format/row-reject.ts";
 import type { DecodedRecord, StoreValue } from "../store/shard-store.ts";
-import { valueParser } from "./column-value.ts";
-import { JsonRowReader } from "./json-row.ts";
-import { RowReject } from "./row-reject.ts";
 
 /** A record of one partition as a row of its table, or the reason why it can be none. */
 export type RecordDecoder = (record: LogRecord, partition: number) => DecodedRecord | RowReject;
 
+const JSON_RECORDS: RecordFormat = { format: "JSON" };
+
 /**
- * Values are JSON objects in UTF-8. Records of upsert tables also need a key, since it decided the partition and is all
- * that a tombstone has: the key column's value as text, or a JSON array of them where the key has several columns.
+ * Values are in the topic's format. Records of upsert tables also need a key, since it decided the partition and is all
+ * that a tombstone has: the key column's value as text, or a JSON array of them where the key has several columns,
+ * whatever the values' format. Fault `invalid-manifest`: the table's columns are not in the topic's schema.
  */
-export function recordDecoder(table: TableSpec): RecordDecoder {
-  const row = new JsonRowReader(table.columns);
+export function recordDecoder(table: TableSpec, format: RecordFormat = JSON_RECORDS): RecordDecoder {
+  const row = rowReader(format, table.columns);
   const key = table.kind === "Upsert" ? keyReader(table) : undefined;
   return (record, partition) => {
     try {
@@ -30,26 +34,19 @@ export function recordDecoder(table: TableSpec): RecordDecoder {
 
 function decode(
   record: LogRecord,
-  row: JsonRowReader,
+  row: RowReader,
   key: KeyReader | undefined,
 ): { values: readonly StoreValue[]; tombstone: boolean } {
   if (key === undefined) {
     if (record.value === null) throw new RowReject("a record without value, and the table is no upsert table");
-    return { values: row.read(text(record.value, "value")), tombstone: false };
+    return { values: row.read(record.value), tombstone: false };
   }
   if (record.key === null) throw new RowReject("a record without key in an upsert table");
-  const keyed = key.read(text(record.key, "key"));
+  const keyed = key.read(utf8Text(record.key, "key"));
   if (record.value === null) return { values: keyed, tombstone: true };
-  const values = row.read(text(record.value, "value"));
+  const values = row.read(record.value);
   key.check(values, keyed);
   return { values, tombstone: false };
-}
-
-function text(bytes: Uint8Array, what: string): string {
-  if (!isUtf8(bytes)) throw new RowReject(`the ${what} is not UTF-8`);
-  // A Buffer over the same memory: `toString` of a plain Uint8Array would list its numbers.
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return buffer.toString("utf8");
 }
 
 interface KeyReader {

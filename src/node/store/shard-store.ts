@@ -1,4 +1,5 @@
 import type { Cut } from "../../mesh/cut.ts";
+import type { RowValue } from "../../row-format/row-value.ts";
 import type { ColumnStatistics } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 
 /** A row that passed its table's decoder. */
@@ -12,8 +13,7 @@ export interface DecodedRecord {
   readonly tombstone: boolean;
 }
 
-/** By type: BOOLEAN boolean; INT32, DATE (days) number; INT64, TIMESTAMP (µs), DECIMAL (unscaled) bigint; DOUBLE number. */
-export type StoreValue = boolean | number | bigint | string | Uint8Array | null;
+export type StoreValue = RowValue;
 
 export interface RejectedRecord {
   readonly topic: string;

@@ -8,9 +8,11 @@ import { type EmbeddedLogWriter, openEmbeddedLogWriter } from "../../log/embedde
 import type { Log } from "../../log/log.ts";
 import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../../manifest/manifest.ts";
 import { seedPath } from "../../manifest/seed-path.ts";
+import type { ColumnSpec } from "../../mesh/table-spec.ts";
 import type { Clock } from "../../process/clock.ts";
 import type { LineLog } from "../../process/log-line.ts";
 import type { ProduceProgress } from "../../produce/produce-file.ts";
+import { valueEncoder } from "../../row-format/record-format.ts";
 import type { ControlStore } from "../control/control-store.ts";
 
 export interface SeedParts {
@@ -96,6 +98,7 @@ export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise
         file: seedPath(parts.manifest.directory, seed.file),
         format: FORMAT[seed.format],
         keyColumns: seed.key,
+        encode: valueEncoder(topic, columnsOf(topic, parts.manifest)),
         ...timestampOf(seed),
         resume: true,
       });
@@ -110,6 +113,10 @@ export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise
   } finally {
     await writer.close();
   }
+}
+
+function columnsOf({ name }: MeshTopic, { mesh }: Manifest): readonly ColumnSpec[] {
+  return mesh.tables.find(({ topic }) => topic === name)?.columns ?? [];
 }
 
 const FORMAT: Record<SeedFormat, string> = { CSV: "csv", JSONLines: "jsonl", Parquet: "parquet" };

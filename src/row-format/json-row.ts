@@ -1,7 +1,7 @@
-import type { ColumnSpec } from "../../mesh/table-spec.ts";
-import type { StoreValue } from "../store/shard-store.ts";
+import type { ColumnSpec } from "../mesh/table-spec.ts";
 import { type ValueParser, valueParser } from "./column-value.ts";
 import { quoted, RowReject } from "./row-reject.ts";
+import type { RowValue } from "./row-value.ts";
 
 /**
  * Reads one JSON object straight into the values of a table's columns.
@@ -28,10 +28,10 @@ export class JsonRowReader {
   }
 
   /** One value per column. Throws `RowReject`. */
-  read(text: string): StoreValue[] {
+  read(text: string): RowValue[] {
     this.#text = text;
     this.#at = 0;
-    const values = new Array<StoreValue | undefined>(this.#columns.length).fill(undefined);
+    const values = new Array<RowValue | undefined>(this.#columns.length).fill(undefined);
     if (this.#next() !== OPEN_BRACE) throw this.#malformed("an object");
     this.#at += 1;
     if (this.#next() === CLOSE_BRACE) this.#at += 1;
@@ -43,10 +43,10 @@ export class JsonRowReader {
       if (!this.#columns[i]!.nullable) throw new RowReject(`field ${quoted(this.#columns[i]!.name)} is missing`);
       values[i] = null;
     }
-    return values as StoreValue[];
+    return values as RowValue[];
   }
 
-  #fields(values: (StoreValue | undefined)[]): void {
+  #fields(values: (RowValue | undefined)[]): void {
     let expected = 0;
     for (;;) {
       const index = this.#name(expected);
@@ -83,7 +83,7 @@ export class JsonRowReader {
     return index;
   }
 
-  #value(column: Column): StoreValue {
+  #value(column: Column): RowValue {
     const first = this.#next();
     if (first === QUOTE) return column.parser.fromString(this.#string());
     if ((first >= ZERO && first <= NINE) || first === MINUS) return this.#number(column.parser);
@@ -109,7 +109,7 @@ export class JsonRowReader {
     return true;
   }
 
-  #number(parser: ValueParser): StoreValue {
+  #number(parser: ValueParser): RowValue {
     const start = this.#at;
     const text = this.#text;
     const negative = text.charCodeAt(start) === MINUS;

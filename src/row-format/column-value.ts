@@ -1,18 +1,18 @@
-import type { ColumnType } from "../../mesh/column-type.ts";
-import { type ColumnKind, columnKind } from "../../mesh/column-type.ts";
-import type { StoreValue } from "../store/shard-store.ts";
+import type { ColumnType } from "../mesh/column-type.ts";
+import { type ColumnKind, columnKind } from "../mesh/column-type.ts";
 import { dateDays, timestampMicros } from "./calendar.ts";
 import { quoted, RowReject } from "./row-reject.ts";
+import type { RowValue } from "./row-value.ts";
 
 /** How JSON text becomes a value of one column type. Each function throws `RowReject` where the text does not fit. */
 export interface ValueParser {
   /** Of a JSON string, unescaped. */
-  fromString(text: string): StoreValue;
+  fromString(text: string): RowValue;
   /** Of a JSON number, as it is written: 64-bit integers and decimals never pass through a double. */
-  fromNumber(token: string): StoreValue;
-  fromBoolean(value: boolean): StoreValue;
+  fromNumber(token: string): RowValue;
+  fromBoolean(value: boolean): RowValue;
   /** The column takes integers between -(10^15) and 10^15 as they are, so a reader may skip `fromNumber` for them. */
-  readonly smallInteger?: (value: number) => StoreValue;
+  readonly smallInteger?: (value: number) => RowValue;
 }
 
 export function valueParser(type: ColumnType): ValueParser {

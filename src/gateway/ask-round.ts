@@ -1,5 +1,5 @@
 import assert from "node:assert";
-import { fromBinary, type Message } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { MethodPlan } from "../merge-plan/method-plan.ts";
@@ -7,7 +7,8 @@ import type { Clock } from "../process/clock.ts";
 import { inSlices, nextTurn } from "../process/turn.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
 import { PartialFormat } from "../wire/generated/skynetes/v1/shard_pb.ts";
-import { type TopBounds, TopBoundsSchema } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import type { TopBounds } from "../wire/generated/skynetes/v1/stamp_pb.ts";
+import { readTopBounds } from "../wire/top-bounds.ts";
 import type { QueryPartials } from "./cache/query-partials.ts";
 import type { MergeExecution } from "./merge/merge-execution.ts";
 import type { ShardRequest } from "./plan/shard-request.ts";
@@ -161,7 +162,7 @@ function formatOf({ format }: ShardReply, { accept, expected: { shard } }: Shard
 function decodeBounds(shard: number, bytes: Uint8Array | undefined): TopBounds | undefined {
   if (bytes === undefined) return undefined;
   try {
-    return fromBinary(TopBoundsSchema, bytes);
+    return readTopBounds(bytes);
   } catch (error) {
     throw new Fault("bad-partial", `read bounds of shard ${shard}: ${(error as Error).message}`, { shard }, error);
   }

@@ -1,4 +1,3 @@
-import { toBinary } from "@bufbuild/protobuf";
 import { Fault } from "../../../fault/fault.ts";
 import { parseTraceparent } from "../../../telemetry/trace-context.ts";
 import type { PackedCall } from "../../../wire/converse/call-frame.ts";
@@ -6,7 +5,8 @@ import type { FragmentTiming } from "../../../wire/converse/fragment.ts";
 import { fragmentStatus, OK_STATUS } from "../../../wire/converse/fragment-status.ts";
 import type { OutgoingCall } from "../../../wire/converse/outgoing-call.ts";
 import type { PartialFormat } from "../../../wire/generated/skynetes/v1/shard_pb.ts";
-import { type TopBounds, TopBoundsSchema } from "../../../wire/generated/skynetes/v1/stamp_pb.ts";
+import type { TopBounds } from "../../../wire/generated/skynetes/v1/stamp_pb.ts";
+import { writeTopBounds } from "../../../wire/top-bounds.ts";
 import type { CallPeer } from "../../define-service.ts";
 import type { ActiveCall } from "../active-calls.ts";
 import { type CallRoute, packedRoute } from "../call-route.ts";
@@ -106,7 +106,7 @@ export class ConverseCall implements IncomingCall {
   }
 
   end(bounds: TopBounds | undefined, timing: FragmentTiming): void {
-    const bytes = bounds === undefined ? undefined : toBinary(TopBoundsSchema, bounds);
+    const bytes = bounds === undefined ? undefined : writeTopBounds(bounds);
     const fitting = bytes !== undefined && bytes.length <= BOUNDS_BYTES_MAX ? bytes : undefined;
     this.#parts.out.end({ status: OK_STATUS, bounds: fitting, timing });
   }

@@ -3,14 +3,13 @@
  * above a transport that answers at once. Processor time of the process over the calls, sixteen shards with two placements
  * at a time, as a query asks them.
  */
-
-import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { askShard } from "../../src/gateway/scatter/ask-shard.ts";
 import { SCATTER_POLICY } from "../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../src/gateway/scatter/shard-asker.ts";
 import type { ShardQuestion } from "../../src/gateway/scatter/shard-question.ts";
 import type { ShardCall, ShardTransport } from "../../src/gateway/scatter/shard-transport.ts";
 import { systemClock, systemRandomness } from "../../src/process/clock.ts";
+import { OwnNumbers } from "../../src/telemetry/own-numbers.ts";
 import { StepMetrics } from "../../src/telemetry/step-metrics.ts";
 
 const SHARDS = 16;
@@ -79,7 +78,7 @@ export async function run(options: readonly string[]) {
     return results.sort((a, b) => a - b)[2]!;
   };
   const bare = await measure();
-  const stop = new StepMetrics(new MeterProvider().getMeter("bench"), () => performance.now()).follow();
+  const stop = new StepMetrics(new OwnNumbers("bench", () => Date.now()), () => performance.now()).follow();
   const counted = await measure();
   stop();
   return { rows: [{ what: "askShard", cpuUsPerCall: bare, withMetricsUs: counted }] };

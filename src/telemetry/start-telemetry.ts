@@ -19,6 +19,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import { OwnNumbers } from "./own-numbers.ts";
 import { StepMetrics } from "./step-metrics.ts";
 import { StepSpans } from "./step-spans.ts";
 import { readTraceparentWith } from "./trace-context.ts";
@@ -66,15 +67,18 @@ export function startTelemetry(config: TelemetryConfig): RunningTelemetry {
   );
   const isSent = (config.environment.OTEL_EXPORTER_OTLP_ENDPOINT ?? "") !== "";
 
-  const pulled = new PulledReader();
+  const numbers = new OwnNumbers(SCOPE, () => Date.now());
+  const metricProducers = [numbers];
+  const pulled = new PulledReader({ metricProducers });
   const readers: IMetricReader[] = [pulled];
   if (isSent) {
     const exporter = new OTLPMetricExporter();
-    readers.push(new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: EXPORT_EVERY_MS }));
+    const exportIntervalMillis = EXPORT_EVERY_MS;
+    readers.push(new PeriodicExportingMetricReader({ exporter, exportIntervalMillis, metricProducers }));
   }
   const meters = new MeterProvider({ resource, readers });
   const meter = meters.getMeter(SCOPE);
-  const stopMetrics = new StepMetrics(meter, () => performance.now()).follow();
+  const stopMetrics = new StepMetrics(numbers, () => performance.now()).follow();
 
   const tracers = tracerProvider(config, resource, isSent);
   let stopSpans = () => {};

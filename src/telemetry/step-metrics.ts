@@ -1,10 +1,13 @@
-import type { Counter, Histogram, Meter } from "@opentelemetry/api";
+import type { OwnCounter, OwnNumbers, OwnTimes } from "./own-numbers.ts";
 import { type StepEvent, stepBegins, stepEnds } from "./step-channel.ts";
 
 /** Seconds; from a merge in memory to a query that waits for its deadline. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 const HEDGE_RESULTS: Readonly<Record<string, string>> = { ok: "won", dropped: "lost" };
+
+/** Labels of replicas that differ. */
+const DIVERGENCE = ["shard", "snapshot", "version", "first", "second"];
 
 type Facts = StepEvent["facts"];
 type Recorder = (event: StepEvent, seconds: number) => void;
@@ -14,13 +17,13 @@ type Recorder = (event: StepEvent, seconds: number) => void;
  * catalogue: never an id, and never what a client sent.
  */
 export class StepMetrics {
-  readonly #meter: Meter;
+  readonly #numbers: OwnNumbers;
   readonly #now: () => number;
   /** By way and step. */
   readonly #recorders = new Map<string, Map<string, Recorder>>();
 
-  constructor(meter: Meter, now: () => number) {
-    this.#meter = meter;
+  constructor(numbers: OwnNumbers, now: () => number) {
+    this.#numbers = numbers;
     this.#now = now;
     for (const [name, recorder] of Object.entries(this.#allRecorders())) {
       const [way = "", ...step] = name.split(" ");
@@ -48,87 +51,133 @@ export class StepMetrics {
   }
 
   #allRecorders(): Readonly<Record<string, Recorder>> {
-    const queries = this.#counter("skynetes_queries", "Queries by how they ended");
-    const queryTime = this.#times("skynetes_query_duration_seconds", "From the first byte in to the answer made");
-    const waitTime = this.#times("skynetes_admission_wait_duration_seconds", "Queries that waited for a slot");
-    const missing = this.#counter("skynetes_missing_shards", "Shards given up in partial answers");
-    const answers = this.#counter("skynetes_cache_answers", "Queries answered, by what became of them at the caches");
-    const partials = this.#counter("skynetes_cache_partials", "Partials that merges needed, kept from before or not");
-    const callTime = this.#times("skynetes_shard_call_duration_seconds", "Calls of shards, each try");
-    const mismatches = this.#counter("skynetes_stamp_mismatches", "Partials rejected for their stamp");
-    const retries = this.#counter("skynetes_shard_retries", "Shard calls after a fault of the first");
-    const failovers = this.#counter("skynetes_shard_failovers", "Shard calls after the way of the first was lost");
-    const hedges = this.#counter("skynetes_shard_hedges", "Shard calls beside one that was overdue");
-    const withheld = this.#counter("skynetes_withheld_calls", "Hedges, retries and failovers that were not made");
-    const audits = this.#counter("skynetes_replica_audits", "Answers that a second replica was asked for as well");
-    const divergences = this.#counter("skynetes_replica_divergence", "Replicas that answered differently");
-    const tables = this.#counter("skynetes_route_tables", "Route tables applied and refused");
-    const rows = this.#counter("skynetes_ingested_rows", "Rows made durable");
-    const rejects = this.#counter("skynetes_rejected_records", "Records put into the rejects table");
-    const batchTime = this.#times("skynetes_ingest_batch_duration_seconds", "Transactions of ingest");
-    const freezeTime = this.#times("skynetes_freeze_duration_seconds", "Freezes of shards");
-    const serveTime = this.#times("skynetes_service_call_duration_seconds", "Calls as the service process sees them");
-    const loadTime = this.#times("skynetes_service_load_duration_seconds", "Loads of a shard of a snapshot");
+    const queries = this.#counter("skynetes_queries", "Queries by how they ended", "service", "method", "outcome");
+    const queryTime = this.#times(
+      "skynetes_query_duration_seconds",
+      "From the first byte in to the answer made",
+      "service",
+      "method",
+    );
+    const waitTime = this.#times(
+      "skynetes_admission_wait_duration_seconds",
+      "Queries that waited for a slot",
+      "outcome",
+    );
+    const missing = this.#counter("skynetes_missing_shards", "Shards given up in partial answers", "service", "method");
+    const answers = this.#counter(
+      "skynetes_cache_answers",
+      "Queries answered, by what became of them at the caches",
+      "service",
+      "method",
+      "result",
+    );
+    const partials = this.#counter(
+      "skynetes_cache_partials",
+      "Partials that merges needed, kept from before or not",
+      "result",
+    );
+    const callTime = this.#times(
+      "skynetes_shard_call_duration_seconds",
+      "Calls of shards, each try",
+      "shard",
+      "outcome",
+    );
+    const mismatches = this.#counter("skynetes_stamp_mismatches", "Partials rejected for their stamp", "shard");
+    const retries = this.#counter("skynetes_shard_retries", "Shard calls after a fault of the first", "shard");
+    const failovers = this.#counter(
+      "skynetes_shard_failovers",
+      "Shard calls after the way of the first was lost",
+      "shard",
+    );
+    const hedges = this.#counter("skynetes_shard_hedges", "Shard calls beside one that was overdue", "shard", "result");
+    const withheld = this.#counter(
+      "skynetes_withheld_calls",
+      "Hedges, retries and failovers that were not made",
+      "kind",
+      "why",
+    );
+    const audits = this.#counter(
+      "skynetes_replica_audits",
+      "Answers that a second replica was asked for as well",
+      "outcome",
+    );
+    const divergences = this.#counter(
+      "skynetes_replica_divergence",
+      "Replicas that answered differently",
+      ...DIVERGENCE,
+    );
+    const tables = this.#counter("skynetes_route_tables", "Route tables applied and refused", "outcome");
+    const rows = this.#counter("skynetes_ingested_rows", "Rows made durable", "topic", "shard");
+    const rejects = this.#counter("skynetes_rejected_records", "Records put into the rejects table", "topic", "shard");
+    const batchTime = this.#times("skynetes_ingest_batch_duration_seconds", "Transactions of ingest", "shard");
+    const freezeTime = this.#times("skynetes_freeze_duration_seconds", "Freezes of shards", "shard", "outcome");
+    const serveTime = this.#times(
+      "skynetes_service_call_duration_seconds",
+      "Calls as the service process sees them",
+      "transport",
+      "outcome",
+    );
+    const loadTime = this.#times(
+      "skynetes_service_load_duration_seconds",
+      "Loads of a shard of a snapshot",
+      "shard",
+      "outcome",
+    );
     return {
       "gateway query": ({ facts }, seconds) => {
-        const method = { service: word(facts, "service"), method: word(facts, "method") };
-        queries.add(1, { ...method, outcome: word(facts, "outcome") });
+        const [service, method] = [word(facts, "service"), word(facts, "method")];
+        queries.add(1, service, method, word(facts, "outcome"));
         // A query that was refused by its names has no time worth a histogram, and no names.
-        if (method.service !== "") queryTime.record(seconds, method);
-        if (number(facts, "missing") > 0) missing.add(number(facts, "missing"), method);
-        if (facts.cache !== undefined) answers.add(1, { ...method, result: word(facts, "cache") });
+        if (service !== "") queryTime.record(seconds, service, method);
+        if (number(facts, "missing") > 0) missing.add(number(facts, "missing"), service, method);
+        if (facts.cache !== undefined) answers.add(1, service, method, word(facts, "cache"));
         const found = number(facts, "partialsFound");
         const asked = number(facts, "partialsAsked");
-        if (found > 0) partials.add(found, { result: "hit" });
-        if (asked > found) partials.add(asked - found, { result: "miss" });
+        if (found > 0) partials.add(found, "hit");
+        if (asked > found) partials.add(asked - found, "miss");
       },
-      "gateway admit": ({ error }, seconds) => {
-        waitTime.record(seconds, { outcome: error === undefined ? "admitted" : "refused" });
-      },
+      "gateway admit": ({ error }, seconds) => waitTime.record(seconds, error === undefined ? "admitted" : "refused"),
       "gateway shard call": ({ facts }, seconds) => {
-        const shard = { shard: word(facts, "shard") };
+        const shard = word(facts, "shard");
         const outcome = facts.dropped === true ? "dropped" : word(facts, "fault") || "ok";
-        callTime.record(seconds, { ...shard, outcome });
+        callTime.record(seconds, shard, outcome);
         if (facts.mismatch === true) mismatches.add(1, shard);
         if (facts.kind === "retry") retries.add(1, shard);
         if (facts.kind === "failover") failovers.add(1, shard);
-        if (facts.kind === "hedge") hedges.add(1, { ...shard, result: HEDGE_RESULTS[outcome] ?? "failed" });
+        if (facts.kind === "hedge") hedges.add(1, shard, HEDGE_RESULTS[outcome] ?? "failed");
       },
-      "gateway call withheld": ({ facts }) => withheld.add(1, { kind: word(facts, "kind"), why: word(facts, "why") }),
+      "gateway call withheld": ({ facts }) => withheld.add(1, word(facts, "kind"), word(facts, "why")),
       "gateway replica audit": ({ facts }) => {
-        audits.add(1, { outcome: word(facts, "outcome") });
-        if (facts.outcome !== "different") return;
-        const { shard, snapshot, version, first, second } = facts;
-        divergences.add(1, { shard, snapshot, version, first, second } as Record<string, string>);
+        audits.add(1, word(facts, "outcome"));
+        if (facts.outcome === "different") divergences.add(1, ...DIVERGENCE.map((label) => word(facts, label)));
       },
-      "gateway apply table": ({ error }) => tables.add(1, { outcome: error === undefined ? "applied" : "refused" }),
+      "gateway apply table": ({ error }) => tables.add(1, error === undefined ? "applied" : "refused"),
       "node ingest batch": ({ facts, error }, seconds) => {
-        const labels = { topic: word(facts, "topic"), shard: word(facts, "shard") };
+        const [topic, shard] = [word(facts, "topic"), word(facts, "shard")];
         if (error === undefined) {
-          rows.add(number(facts, "rows"), labels);
-          rejects.add(number(facts, "rejects"), labels);
+          rows.add(number(facts, "rows"), topic, shard);
+          rejects.add(number(facts, "rejects"), topic, shard);
         }
-        batchTime.record(seconds, { shard: labels.shard });
+        batchTime.record(seconds, shard);
       },
       "node freeze": ({ facts, error }, seconds) => {
-        freezeTime.record(seconds, { shard: word(facts, "shard"), outcome: error === undefined ? "ok" : "failed" });
+        freezeTime.record(seconds, word(facts, "shard"), error === undefined ? "ok" : "failed");
       },
       "service call": ({ facts }, seconds) => {
-        serveTime.record(seconds, { transport: word(facts, "transport"), outcome: word(facts, "fault") || "ok" });
+        serveTime.record(seconds, word(facts, "transport"), word(facts, "fault") || "ok");
       },
       "service load": ({ facts, error }, seconds) => {
-        loadTime.record(seconds, { shard: word(facts, "shard"), outcome: error === undefined ? "ok" : "failed" });
+        loadTime.record(seconds, word(facts, "shard"), error === undefined ? "ok" : "failed");
       },
     };
   }
 
-  #counter(name: string, description: string): Counter {
-    return this.#meter.createCounter(name, { description });
+  #counter(name: string, description: string, ...labels: readonly string[]): OwnCounter {
+    return this.#numbers.counter(name, description, ...labels);
   }
 
-  #times(name: string, description: string): Histogram {
-    const advice = { explicitBucketBoundaries: BUCKETS };
-    return this.#meter.createHistogram(name, { description, unit: "s", advice });
+  #times(name: string, description: string, ...labels: readonly string[]): OwnTimes {
+    return this.#numbers.times(name, description, BUCKETS, ...labels);
   }
 }
 

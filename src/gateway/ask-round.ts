@@ -4,13 +4,13 @@ import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { MethodPlan } from "../merge-plan/method-plan.ts";
 import type { Clock } from "../process/clock.ts";
-import { inSlices, nextTurn } from "../process/turn.ts";
+import { nextTurn } from "../process/turn.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
 import { PartialFormat } from "../wire/generated/skynetes/v1/shard_pb.ts";
 import type { TopBounds } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { readTopBounds } from "../wire/top-bounds.ts";
 import type { QueryPartials } from "./cache/query-partials.ts";
-import type { MergeExecution } from "./merge/merge-execution.ts";
+import type { MergeRun } from "./merge-threads/merge-run.ts";
 import type { ShardRequest } from "./plan/shard-request.ts";
 import type { Gathering } from "./query/gathering.ts";
 import { askShard } from "./scatter/ask-shard.ts";
@@ -35,7 +35,7 @@ export interface RoundParts {
 export async function askRound(
   parts: RoundParts,
   open: Gathering,
-  merge: MergeExecution,
+  merge: MergeRun,
   requests: readonly ShardRequest[],
   gathered: { bytes: number },
 ): Promise<void> {
@@ -58,15 +58,17 @@ export async function askRound(
       }
       assert(!answered.has(request), "a shard enters a merge once");
       answered.add(request);
-      open.hold(reply.message.length);
+      const { length } = reply.message;
+      open.hold(length);
       const bounds = decodeBounds(shard, reply.bounds);
       const partial = { shard, request, message: reply.message, format: formatOf(reply, question), bounds };
-      const merging = inSlices(merge.acceptSlices(partial), parts.asker.clock, open.signal);
+      const isGiven = reply.isOwn === true && kept === undefined && parts.partials?.mayKeep(question, reply) !== true;
+      const merging = merge.accept(partial, isGiven);
       if (merging !== undefined) await merging;
       visit?.merged();
       // What is kept of it the merge has counted.
-      open.release(reply.message.length);
-      if (kept === undefined) parts.partials?.keep(question, reply);
+      open.release(length);
+      if (kept === undefined && !isGiven) parts.partials?.keep(question, reply);
       settled.add(shard);
       open.shardsAnswered(settled.size);
     } catch (error) {
@@ -75,7 +77,8 @@ export async function askRound(
       visit?.failed(fault);
       if (open.missing.has(shard)) return;
       open.giveUpShard(shard, fault);
-      merge.exclude(shard);
+      const excluding = merge.exclude(shard);
+      if (excluding !== undefined) await excluding;
     }
   };
 

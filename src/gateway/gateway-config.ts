@@ -62,6 +62,10 @@ export interface GatewayLimits extends AdmissionLimits {
   readonly groupBytesMax: number;
   /** What all queries hold together: partials, groups, answers on their way out. More are refused with retry advice. */
   readonly memoryBytesMax: number;
+  /** Threads for large merges, started when they are wanted; while all are at work, and with 0, merges run in slices. */
+  readonly mergeThreadsMax: number;
+  /** A merge whose partials are expected to be so many bytes together is large. */
+  readonly mergeThreadBytes: number;
   /** What the caches of answers and partials take, keys and overhead included; 0 keeps nothing. */
   readonly cacheBytesMax: number;
   /** A reader that takes nothing for so long is given up. */
@@ -86,6 +90,8 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   partialBytesMax: 64 * 1024 * 1024,
   groupBytesMax: 256 * 1024 * 1024,
   memoryBytesMax: 1024 * 1024 * 1024,
+  mergeThreadsMax: 2,
+  mergeThreadBytes: 1024 * 1024,
   cacheBytesMax: 128 * 1024 * 1024,
   stalledReaderMs: 30_000,
   hedgeShare: 0.05,

@@ -10,7 +10,6 @@ import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
-import { inSlices } from "../process/turn.ts";
 import { type StepEvent, step } from "../telemetry/step-channel.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
@@ -24,7 +23,8 @@ import type { GatewayLimits } from "./gateway-config.ts";
 import { comparablePartial } from "./merge/comparable-partial.ts";
 import type { AnswerPieces } from "./merge/merge-execution.ts";
 import { mergeSortedRows } from "./merge/merge-sorted-rows.ts";
-import { startMerge } from "./merge/start-merge.ts";
+import { MergeRun } from "./merge-threads/merge-run.ts";
+import { MergeThreads } from "./merge-threads/merge-threads.ts";
 import { shardPruning } from "./plan/shard-pruning.ts";
 import { checkRequest } from "./plan/shard-request.ts";
 import { type Answer, KeptAnswer, madeAnswer } from "./query/answer.ts";
@@ -83,6 +83,8 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #asker: ShardAsker;
   readonly #pool: MemoryPool;
+  /** Where large merges run. */
+  readonly threads: MergeThreads;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
@@ -94,6 +96,7 @@ export class Gateway {
     this.#pool = new MemoryPool(parts.limits.memoryBytesMax, parts.limits.retryAfterMs);
     this.#asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
     const { clock, limits, joins } = parts;
+    this.threads = new MergeThreads(limits.mergeThreadsMax, clock);
     const { cacheBytesMax, partialFloor } = limits;
     this.shared = new SharedAnswers({ cacheBytesMax, joins, pool: this.#pool, clock, partialFloor });
   }
@@ -171,12 +174,28 @@ export class Gateway {
   async #scatterAndMerge(open: Gathering, partials: QueryPartials | undefined): Promise<AnswerPieces> {
     const { query } = open;
     const { clock, limits } = this.#parts;
-    const startedAt = clock.monotonic();
     const { plan } = query.resolved;
-    const merge = startMerge(plan, query.request, query.asked, {
-      groupBytesMax: limits.groupBytesMax,
-      hold: (bytes) => open.hold(bytes),
+    const merge = new MergeRun({
+      plan,
+      request: query.request,
+      shards: query.asked,
+      limits: { groupBytesMax: limits.groupBytesMax, hold: (bytes) => open.hold(bytes) },
+      clock,
+      signal: open.signal,
+      threads: this.threads,
+      threadBytes: limits.mergeThreadBytes,
     });
+    try {
+      return await this.#mergeRounds(open, merge, partials);
+    } finally {
+      merge.close();
+    }
+  }
+
+  async #mergeRounds(open: Gathering, merge: MergeRun, partials: QueryPartials | undefined): Promise<AnswerPieces> {
+    const { query } = open;
+    const { clock, limits } = this.#parts;
+    const startedAt = clock.monotonic();
     const parts = { asker: this.#asker, groupBytesMax: limits.groupBytesMax, partials };
     const gathered = { bytes: 0 };
     let round = merge.begin();
@@ -185,13 +204,12 @@ export class Gateway {
       query.profile?.beginRound(number);
       const facts = { round: number, calls: requests.length };
       await step("gateway", "scatter", facts, () => askRound(parts, open, merge, requests, gathered));
-      round = await inSlices(merge.nextSlices(), clock, open.signal);
+      round = await merge.next();
       open.throwIfStopped();
     }
     const scattered = clock.monotonic();
-    const pieces = await step("gateway", "merge", { bytes: gathered.bytes }, async () => {
-      return inSlices(merge.finishSlices(), clock, open.signal);
-    });
+    const facts = { bytes: gathered.bytes, thread: merge.isInThread };
+    const pieces = await step("gateway", "merge", facts, async () => merge.finish());
     query.timings.set("scatter", scattered - startedAt);
     query.timings.set("merge", clock.monotonic() - scattered);
     open.throwIfStopped();

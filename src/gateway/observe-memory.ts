@@ -13,6 +13,13 @@ export function observeMemory(telemetry: RunningTelemetry, gateway: Gateway): vo
   telemetry.observe("skynetes_cache_entries", "Entries in the gateway's caches", read("entries"));
   const evictions = "Entries of the gateway's caches that others took the place of";
   telemetry.observeCount("skynetes_cache_evictions", evictions, read("evictions"));
+  const { threads } = gateway;
+  telemetry.observe("skynetes_merge_threads_busy", "Threads that work for a large merge", () => [
+    { value: threads.busy, labels: {} },
+  ]);
+  telemetry.observeCount("skynetes_merge_thread_deaths", "Merge threads that ended by themselves", () => [
+    { value: threads.deaths, labels: {} },
+  ]);
   telemetry.observe("skynetes_joinable_gatherings", "Questions under way that further queries may join", () => [
     { value: gateway.shared.joinable, labels: {} },
   ]);

@@ -105,6 +105,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     await gently;
     transport.close();
     loopDelay.close();
+    await gateway.threads.close();
   };
   try {
     const first = await config.partOf?.join(part);

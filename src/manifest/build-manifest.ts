@@ -120,6 +120,7 @@ function gatewayOf(gateway: NonNullable<MeshDocument["spec"]["gateway"]>): Gatew
     partialFloor: gateway.partialFloor,
     hedgeShare: gateway.hedgeShare,
     auditShare: gateway.auditShare,
+    mergeThreadsMax: gateway.mergeThreadsMax,
   };
   return Object.fromEntries(Object.entries(bounds).filter(([, value]) => value !== undefined)) as GatewaySpec;
 }

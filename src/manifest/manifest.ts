@@ -81,6 +81,8 @@ export interface GatewaySpec {
   readonly hedgeShare?: number;
   /** Share of a shard's answers that a second replica is asked for as well, to compare; 0: none. */
   readonly auditShare?: number;
+  /** Threads for large merges; 0: none. */
+  readonly mergeThreadsMax?: number;
 }
 
 export interface ServiceVersionSpec {

@@ -1,7 +1,8 @@
 import type { Message } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { askRound } from "../../src/gateway/ask-round.ts";
-import type { MergeExecution, Partial as ShardPartial } from "../../src/gateway/merge/merge-execution.ts";
+import type { Partial as ShardPartial } from "../../src/gateway/merge/merge-execution.ts";
+import type { MergeRun } from "../../src/gateway/merge-threads/merge-run.ts";
 import type { Gathering } from "../../src/gateway/query/gathering.ts";
 import { SCATTER_POLICY } from "../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../src/gateway/scatter/shard-asker.ts";
@@ -62,16 +63,15 @@ function asking(transport: ShardTransport) {
   return { asker, groupBytesMax: 1_000 };
 }
 
-function recordingMerge(entered: ShardPartial[], acceptsColumns: boolean): MergeExecution {
+function recordingMerge(entered: ShardPartial[], acceptsColumns: boolean): MergeRun {
   const merge = {
     acceptsColumns,
-    *acceptSlices(partial: ShardPartial) {
-      yield;
+    async accept(partial: ShardPartial) {
       entered.push(partial);
     },
     exclude() {},
   };
-  return merge as unknown as MergeExecution;
+  return merge as unknown as MergeRun;
 }
 
 const REQUEST = { shard: 0, request: probeMessage(desc, "EchoRequest", {}) as Message };

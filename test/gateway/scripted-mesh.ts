@@ -23,8 +23,8 @@ export const SERVICE = "probe.v1.ProbeService";
 export const V1 = "probe-v1-00000001";
 export const V2 = "probe-v2-00000002";
 
-/** What holds for meshes that do not say otherwise: the same tests are run over both transports. */
-export const meshDefaults = { converse: false };
+/** What holds for meshes that do not say otherwise: the same tests are run over both transports, and with merge threads. */
+export const meshDefaults: { converse: boolean; limits: Partial<GatewayLimits> } = { converse: false, limits: {} };
 
 export interface MeshOptions {
   readonly shards?: number;
@@ -181,7 +181,12 @@ export async function scriptedMesh(options: MeshOptions = {}): Promise<ScriptedM
     name: "gateway-a",
     listen: { host: "127.0.0.1", httpPort: 0, grpcPort: 0, adminPort: 0 },
     archiveDirectory: archive,
-    limits: { drainMs: 200, ...(options.everyQueryScatters ? { cacheBytesMax: 0 } : {}), ...options.limits },
+    limits: {
+      drainMs: 200,
+      ...meshDefaults.limits,
+      ...(options.everyQueryScatters ? { cacheBytesMax: 0 } : {}),
+      ...options.limits,
+    },
     clock: systemClock,
     randomness: systemRandomness,
     ...(options.transport === undefined ? {} : { transport: options.transport }),

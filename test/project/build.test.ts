@@ -35,6 +35,22 @@ test("the emitted command line runs without TypeScript", () => {
   }
 });
 
+test("merge threads start from the emitted code", () => {
+  const from = (path: string) => JSON.stringify(join(copy, "dist", path));
+  // A service without merge rules: the thread says what is wrong with it.
+  const program = `
+    const { MergeThreads } = await import(${from("gateway/merge-threads/merge-threads.js")});
+    const { systemClock } = await import(${from("process/clock.js")});
+    const { GatewayService } = await import(${from("wire/generated/skynetes/v1/gateway_pb.js")});
+    const end = (code, text) => { console.log(text); process.exit(code); };
+    new MergeThreads(1, systemClock).take({ method: GatewayService.methods[0] }, {
+      failed: (fault) => end(0, fault.message),
+      lost: (fault) => end(1, fault.message),
+    });`;
+  const told = execFileSync(node, ["--no-strip-types", "--input-type=module", "-e", program]).toString();
+  expect(told).toContain("skynetes.v1");
+});
+
 test("the exports can be imported", () => {
   const program = `
     const { defineService } = await import(${JSON.stringify(join(copy, "dist/service/define-service.js"))});

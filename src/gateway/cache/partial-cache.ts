@@ -37,13 +37,18 @@ export class PartialCache {
     return { ...kept.reply, stamp };
   }
 
+  fits(key: string, { message, bounds }: ShardReply): boolean {
+    return this.#cache.fits(key, message.length + (bounds?.length ?? 0));
+  }
+
   /** Only what was vouched for and merged. */
-  keep(key: string, vouched: Stamp, { message, bounds, format }: ShardReply): void {
+  keep(key: string, vouched: Stamp, reply: ShardReply): void {
+    if (!this.fits(key, reply)) return;
+    const { message, bounds, format } = reply;
     const bytes = message.length + (bounds?.length ?? 0);
-    if (!this.#cache.fits(key, bytes)) return;
     const copies = { message: ownBytes([message]), bounds: bounds && ownBytes([bounds]) };
-    const reply = format === undefined ? copies : { ...copies, format };
-    this.#cache.set(key, { stamp: vouched, reply }, bytes);
+    const kept = format === undefined ? copies : { ...copies, format };
+    this.#cache.set(key, { stamp: vouched, reply: kept }, bytes);
   }
 
   drop(key: string): void {

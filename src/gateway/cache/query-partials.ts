@@ -48,6 +48,13 @@ export class QueryPartials {
     this.#cache.keep(key, question.expected, reply);
   }
 
+  /** Whether it would be kept, once it is merged. */
+  mayKeep(question: ShardQuestion, reply: ShardReply): boolean {
+    if (!this.#wish.store) return false;
+    const key = this.#key(question);
+    return key !== undefined && !this.#used.has(key) && this.#cache.fits(key, reply);
+  }
+
   /** The merge failed over what it had taken, of this shard where one is named: a retry must be able to end otherwise. */
   drop(shard?: number): void {
     for (const [key, of] of this.#used) if (shard === undefined || of === shard) this.#cache.drop(key);

@@ -67,7 +67,11 @@ export class GrpcShardTransport implements ShardTransport {
           if (end.code !== status.OK) return;
           const bounds = end.metadata.get(BOUNDS_HEADER)[0];
           if (message === undefined) reject(new Fault("bad-partial", `${attempted(call)}: an end without a message`));
-          else resolve({ stamp, message, bounds: asBytes(bounds), format: formatOf(end.metadata), transport: "unary" });
+          else {
+            const isOwn = message.length > 0 && message.length === message.buffer.byteLength;
+            const format = formatOf(end.metadata);
+            resolve({ stamp, message, isOwn, bounds: asBytes(bounds), format, transport: "unary" });
+          }
         });
       });
     });

@@ -75,6 +75,8 @@ export class ReplicaAudit {
     if (choice?.standing !== "fit" || book.isHot(choice.placement.inFlight) || method.isSlow) return;
     if (budget.isScarce || question.deadline <= now || !budget.take()) return;
     this.#underWay++;
+    // The merge may give the message's memory away meanwhile.
+    const kept = reply.isOwn === true ? { ...reply, message: Buffer.from(reply.message) } : reply;
     const second = choice.placement;
     const { shard, snapshot, serviceVersion } = question.expected;
     const facts = {
@@ -86,7 +88,7 @@ export class ReplicaAudit {
       second: second.endpoint.node,
     };
     void step("gateway", "replica audit", facts, async (event) => {
-      const outcome = await this.#compare(question, first, reply, second);
+      const outcome = await this.#compare(question, first, kept, second);
       this.#underWay--;
       event.facts.outcome = outcome;
       if (outcome !== "different") return;

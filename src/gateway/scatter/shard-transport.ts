@@ -65,6 +65,8 @@ export interface ShardReply {
   readonly stamp: Stamp | undefined;
   /** May be a view of more memory than it has bytes: who keeps it makes a copy. Its length is what came over the wire. */
   readonly message: Uint8Array;
+  /** Nobody else reads the message, and its memory has nothing else in it: who has the reply may give it away. */
+  readonly isOwn?: boolean;
   /** A protobuf TopBounds, as sent. */
   readonly bounds: Uint8Array | undefined;
   /** Absent: the method's response message. */

@@ -8,6 +8,7 @@ const SHARED = [
   "connectionsMax",
   "memoryBytesMax",
   "cacheBytesMax",
+  "mergeThreadsMax",
 ] as const;
 
 /** The limits of one of so many workers. */

@@ -57,6 +57,9 @@ const GatewaySchema = TObject(
         description: "Share of answers that a second replica is asked for, to compare",
       }),
     ),
+    mergeThreadsMax: Optional(
+      Integer({ minimum: 0, maximum: 64, description: "Threads for large merges; 0: merges run in slices" }),
+    ),
   },
   { additionalProperties: false, description: "Bounds of the gateways; absent: their own" },
 );

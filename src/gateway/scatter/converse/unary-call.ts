@@ -71,6 +71,8 @@ export class UnaryCall extends StreamCall {
     this.#reply.resolve({
       stamp: this.#stamp,
       message,
+      // One that came in pieces was put together in memory of its own.
+      isOwn: message.length > 0 && this.#whole === undefined,
       bounds: fragment.bounds,
       format: fragment.format || this.#format,
       transport: this.home?.kind ?? "stream",

@@ -1,12 +1,13 @@
 /** Rows in order: groups by their keys, ascending, absent ones last; rows of sorted lists by their columns. */
 import type { Slices } from "../../../accumulator/sliced-sort.ts";
 import { SLICE, slicedSort } from "../../../accumulator/sliced-sort.ts";
-import { cut, type Window } from "../../../accumulator/sorted.ts";
+import type { Window } from "../../../accumulator/sorted.ts";
 import { compareReals, type Order } from "../../../accumulator/value-order.ts";
 import type { Column } from "./column.ts";
 import { compareIntegerRows, compareTextRows } from "./fold.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { Slot } from "./layout.ts";
+import { radixOrder } from "./radix-order.ts";
 
 /** Orders rows of one table. */
 export function keyOrder(table: GroupTable): Order<number> {
@@ -30,7 +31,7 @@ function comparison(slot: Slot): (column: Column, a: number, b: number) => numbe
 
 /** The groups of a list as they are written: those of the first row around them, by key, then those of the next. */
 export interface ListOrder {
-  readonly rows: readonly number[];
+  readonly rows: ArrayLike<number>;
   /** Where those of a row around them begin, and end. */
   readonly starts: Int32Array;
 }
@@ -43,18 +44,16 @@ export function* sortedRows(table: GroupTable, window: Window): Slices<ListOrder
   const { shards } = table;
   const [first] = table.layout.order!;
   const prefix = first === undefined ? new Float64Array(table.rows) : yield* prefixesOf(table, first.slot);
-  const sign = first?.descending ? -1 : 1;
-  const order = (a: number, b: number) => {
-    const quick = sign * (prefix[a]! - prefix[b]!);
-    if (quick !== 0 && !Number.isNaN(quick)) return quick;
+  const rows = yield* inOrder(prefix, table.rows, first?.descending ?? false, (a, b) => {
     for (const compare of parts) {
       const difference = compare(a, b);
       if (difference !== 0) return difference;
     }
     return shards[a]! - shards[b]! || a - b;
-  };
-  const rows = cut(yield* slicedSort(yield* allRows(table), order), window);
-  return { rows, starts: Int32Array.of(0, rows.length) };
+  });
+  const { offset, limit } = window;
+  const wanted = rows.subarray(offset, limit === undefined ? undefined : offset + limit);
+  return { rows: wanted, starts: Int32Array.of(0, wanted.length) };
 }
 
 function sortedBy(column: Column, { type, isOptional }: Slot, descending: boolean): Order<number> {
@@ -71,38 +70,61 @@ function compareRealRows(a: Column, i: number, b: Column, j: number): number {
 }
 
 export function* orderedByKey(table: GroupTable, parents: number): Slices<ListOrder> {
-  const byKey = keyOrder(table);
-  const around = table.parents;
   const [first] = table.layout.key;
   const prefix = first === undefined ? new Float64Array(table.rows) : yield* prefixesOf(table, first);
-  const rows = yield* slicedSort(
-    yield* allRows(table),
-    (a, b) => around[a]! - around[b]! || prefix[a]! - prefix[b]! || byKey(a, b),
-  );
+  const byKey = yield* inOrder(prefix, table.rows, false, keyOrder(table));
+  const around = table.parents;
   const starts = new Int32Array(parents + 1);
-  for (let row = 0; row < table.rows; row++) starts[around[row]! + 1]! += 1;
-  for (let parent = 0; parent < parents; parent++) starts[parent + 1]! += starts[parent]!;
+  for (let row = 0; row < table.rows; row++) {
+    starts[around[row]! + 1]! += 1;
+    if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+  }
+  for (let parent = 0; parent < parents; parent++) {
+    starts[parent + 1]! += starts[parent]!;
+    if (parent % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+  }
+  if (parents === 1) return { rows: byKey, starts };
+  const next = starts.slice();
+  const rows = new Int32Array(table.rows);
+  for (let at = 0; at < table.rows; at++) {
+    const row = byKey[at]!;
+    rows[next[around[row]!]!++] = row;
+    if (at % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+  }
   return { rows, starts };
+}
+
+/** By the prefix, and where that is the same by the order. */
+function* inOrder(prefix: Float64Array, count: number, descending: boolean, order: Order<number>): Slices<Int32Array> {
+  const rows = yield* radixOrder(prefix, count, descending);
+  for (let from = 0, to = 0, visited = 0; from < count; from = to) {
+    const value = prefix[rows[from]!]!;
+    for (to = from + 1; to < count && prefix[rows[to]!] === value; to++) if (to % ROWS_PER_SLICE === 0) yield;
+    if (to - from === 2) {
+      const [one, other] = [rows[from]!, rows[from + 1]!];
+      if (order(one, other) > 0) {
+        rows[from] = other;
+        rows[from + 1] = one;
+      }
+    } else if (to - from > 2) rows.set(yield* slicedSort([...rows.subarray(from, to)], order), from);
+    visited += to - from;
+    if (visited < SLICE) continue;
+    visited = 0;
+    yield;
+  }
+  return rows;
 }
 
 /** Rows looked at between two pauses. */
 const ROWS_PER_SLICE = 16 * SLICE;
-
-function* allRows(table: GroupTable): Slices<number[]> {
-  const all: number[] = [];
-  for (let row = 0; row < table.rows; row++) {
-    all.push(row);
-    if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
-  }
-  return all;
-}
 
 /** Numbers that order most rows already: the value, or six bytes behind what all texts begin with. */
 function* prefixesOf(table: GroupTable, slot: Slot): Slices<Float64Array> {
   const prefix = new Float64Array(table.rows);
   if (slot.isOptional || slot.field === undefined) return prefix;
   const column = table.columns[slot.index]!;
-  if (slot.type !== "text") return column.big !== undefined ? prefix : column.values;
+  if (slot.type === "integer") return column.big !== undefined ? prefix : column.values;
+  if (slot.type === "real") return (yield* hasNan(column, table.rows)) ? prefix : column.values;
   const common = yield* commonStart(column, table.rows);
   const { start: starts, end: ends, bytes } = column;
   for (let row = 0; row < table.rows; row++) {
@@ -114,6 +136,14 @@ function* prefixesOf(table: GroupTable, slot: Slot): Slices<Float64Array> {
     if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
   }
   return prefix;
+}
+
+function* hasNan({ values }: Column, rows: number): Slices<boolean> {
+  for (let row = 0; row < rows; row++) {
+    if (Number.isNaN(values[row])) return true;
+    if (row % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+  }
+  return false;
 }
 
 /** How many bytes all texts have in common at their beginning. */

@@ -170,6 +170,9 @@ export class HostedShard {
         throw new Fault("unknown-snapshot", `shard ${this.shard} is not frozen as "${snapshot}" on this node`);
       }
       await this.#repair(snapshot, frozen);
+      if (frozen.manifest.views !== undefined) {
+        await this.#store.views?.restore(snapshot, cutFromWire(frozen.manifest.cut));
+      }
       const onDisk = await this.#directory.readManifest(snapshot).catch(() => undefined);
       if (onDisk?.manifestSha256 !== frozen.manifestSha256) {
         await this.#directory.writeManifest(snapshot, manifestText(frozen.manifest));
@@ -192,6 +195,7 @@ export class HostedShard {
     return this.#changes.run(async () => {
       await this.#archive.dropManifest(this.#key(snapshot));
       await this.#directory.removeSnapshot(snapshot);
+      await this.#store.views?.drop(snapshot);
       this.#frozen.delete(snapshot);
       this.#damaged.delete(snapshot);
       // Files of a damaged snapshot may yet be mended, and which they are is not known.

@@ -53,6 +53,7 @@ export async function freezeShard(request: FreezeRequest): Promise<FrozenShard> 
     tables,
     stateDigest: stateDigest(tables),
     rejected: await store.rejectedBelow(cut),
+    ...(store.views === undefined ? {} : { views: await store.views.publish(snapshot, cut) }),
   });
   await directory.writeManifest(snapshot, manifestText(manifest));
   return frozenShard(manifest);

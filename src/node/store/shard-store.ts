@@ -1,6 +1,6 @@
 import type { Cut } from "../../mesh/cut.ts";
 import type { RowValue } from "../../row-format/row-value.ts";
-import type { ColumnStatistics } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import type { ColumnStatistics, ShardViews } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 
 /** A row that passed its table's decoder. */
 export interface DecodedRecord {
@@ -56,10 +56,12 @@ export interface SegmentContent {
 
 /**
  * One shard's database. Ingest only ever appends; what is visible at a cut is worked out when it is frozen, so a freeze
- * neither stops ingest nor sees it. Two implementations keep this contract: DuckDB, and (later) the MySQL protocol;
+ * neither stops ingest nor sees it. Two implementations keep this contract: DuckDB and the MySQL protocol;
  * `test/acceptance/shard-store.suite.ts` is the contract as tests.
  */
 export interface ShardStore {
+  /** Absent where nobody but this process can read the store. */
+  readonly views?: SnapshotViews;
   /** What is committed, for every partition that was ever written. */
   position(): Promise<Cut>;
   /** The lowest cut that can still be frozen; partitions that it does not name can be from 0. */
@@ -80,4 +82,13 @@ export interface ShardStore {
    */
   writeSegment(request: SegmentRequest): Promise<SegmentContent>;
   close(): Promise<void>;
+}
+
+/** Snapshots as views of a store that services may read: bounded by positions, so never moved by what is ingested later. */
+export interface SnapshotViews {
+  /** A view for each table at a committed cut; what bears the snapshot's name from a freeze that never ended is replaced. */
+  publish(snapshot: string, cut: Cut): Promise<ShardViews>;
+  /** Makes those of a frozen snapshot that are not there, as in a store that was built anew. */
+  restore(snapshot: string, cut: Cut): Promise<void>;
+  drop(snapshot: string): Promise<void>;
 }

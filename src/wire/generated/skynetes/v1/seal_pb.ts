@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/seal.proto.
  */
 export const file_skynetes_v1_seal: GenFile = /*@__PURE__*/
-  fileDesc("ChZza3luZXRlcy92MS9zZWFsLnByb3RvEgtza3luZXRlcy52MSJQCghQb3NpdGlvbhINCgV0b3BpYxgBIAEoCRIQCgh0b3BpY19pZBgCIAEoCRIRCglwYXJ0aXRpb24YAyABKAUSEAoIcG9zaXRpb24YBCABKAMiLwoDQ3V0EigKCXBvc2l0aW9ucxgBIAMoCzIVLnNreW5ldGVzLnYxLlBvc2l0aW9uIrEBCg1TaGFyZE1hbmlmZXN0EgwKBG1lc2gYASABKAkSDQoFc2hhcmQYAiABKAUSEAoIc25hcHNob3QYAyABKAkSHQoDY3V0GAQgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EioKBnRhYmxlcxgFIAMoCzIaLnNreW5ldGVzLnYxLlRhYmxlTWFuaWZlc3QSFAoMc3RhdGVfZGlnZXN0GAYgASgJEhAKCHJlamVjdGVkGAcgASgDIs8BCg1UYWJsZU1hbmlmZXN0EgwKBG5hbWUYASABKAkSEQoJYnJvYWRjYXN0GAIgASgIEiQKB2NvbHVtbnMYAyADKAsyEy5za3luZXRlcy52MS5Db2x1bW4SDAoEcm93cxgEIAEoAxIOCgZkaWdlc3QYBSABKAkSJgoIc2VnbWVudHMYBiADKAsyFC5za3luZXRlcy52MS5TZWdtZW50EjEKCnN0YXRpc3RpY3MYByADKAsyHS5za3luZXRlcy52MS5Db2x1bW5TdGF0aXN0aWNzIjYKBkNvbHVtbhIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSEAoIbnVsbGFibGUYAyABKAgitwEKB1NlZ21lbnQSDgoGc2hhMjU2GAEgASgJEg0KBWJ5dGVzGAIgASgDEgwKBHJvd3MYAyABKAMSDgoGZGlnZXN0GAQgASgJEh4KBGZyb20YBSABKAsyEC5za3luZXRlcy52MS5DdXQSHAoCdG8YBiABKAsyEC5za3luZXRlcy52MS5DdXQSMQoKc3RhdGlzdGljcxgHIAMoCzIdLnNreW5ldGVzLnYxLkNvbHVtblN0YXRpc3RpY3MiZQoQQ29sdW1uU3RhdGlzdGljcxIOCgZjb2x1bW4YASABKAkSDQoFbnVsbHMYAiABKAMSEAoDbWluGAMgASgJSACIAQESEAoDbWF4GAQgASgJSAGIAQFCBgoEX21pbkIGCgRfbWF4IvUBCgRTZWFsEgwKBG1lc2gYASABKAkSEAoIc25hcHNob3QYAiABKAkSDgoGc2hhcmRzGAMgASgFEh0KA2N1dBgEIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgVhc19vZhgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOaW5leGFjdF90b3BpY3MYByADKAkSKwoLc2hhcmRfc2VhbHMYCCADKAsyFi5za3luZXRlcy52MS5TaGFyZFNlYWwi1QEKCVNoYXJkU2VhbBINCgVzaGFyZBgBIAEoBRIUCgxzdGF0ZV9kaWdlc3QYAiABKAkSDAoEcm93cxgDIAEoAxIWCg5icm9hZGNhc3Rfcm93cxgEIAEoAxINCgVieXRlcxgFIAEoAxIQCghyZWplY3RlZBgGIAEoAxIsCgZ0YWJsZXMYByADKAsyHC5za3luZXRlcy52MS5UYWJsZVN0YXRpc3RpY3MSLgoIcmVwbGljYXMYCCADKAsyHC5za3luZXRlcy52MS5SZXBsaWNhTWFuaWZlc3QiXgoPVGFibGVTdGF0aXN0aWNzEg0KBXRhYmxlGAEgASgJEgwKBHJvd3MYAiABKAMSLgoHY29sdW1ucxgDIAMoCzIdLnNreW5ldGVzLnYxLkNvbHVtblN0YXRpc3RpY3MiLwoPUmVwbGljYU1hbmlmZXN0EgwKBG5vZGUYASABKAkSDgoGc2hhMjU2GAIgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChZza3luZXRlcy92MS9zZWFsLnByb3RvEgtza3luZXRlcy52MSJQCghQb3NpdGlvbhINCgV0b3BpYxgBIAEoCRIQCgh0b3BpY19pZBgCIAEoCRIRCglwYXJ0aXRpb24YAyABKAUSEAoIcG9zaXRpb24YBCABKAMiLwoDQ3V0EigKCXBvc2l0aW9ucxgBIAMoCzIVLnNreW5ldGVzLnYxLlBvc2l0aW9uItkBCg1TaGFyZE1hbmlmZXN0EgwKBG1lc2gYASABKAkSDQoFc2hhcmQYAiABKAUSEAoIc25hcHNob3QYAyABKAkSHQoDY3V0GAQgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EioKBnRhYmxlcxgFIAMoCzIaLnNreW5ldGVzLnYxLlRhYmxlTWFuaWZlc3QSFAoMc3RhdGVfZGlnZXN0GAYgASgJEhAKCHJlamVjdGVkGAcgASgDEiYKBXZpZXdzGAggASgLMhcuc2t5bmV0ZXMudjEuU2hhcmRWaWV3cyJGCgpTaGFyZFZpZXdzEhAKCGRhdGFiYXNlGAEgASgJEiYKBnRhYmxlcxgCIAMoCzIWLnNreW5ldGVzLnYxLlRhYmxlVmlldyIoCglUYWJsZVZpZXcSDQoFdGFibGUYASABKAkSDAoEdmlldxgCIAEoCSLPAQoNVGFibGVNYW5pZmVzdBIMCgRuYW1lGAEgASgJEhEKCWJyb2FkY2FzdBgCIAEoCBIkCgdjb2x1bW5zGAMgAygLMhMuc2t5bmV0ZXMudjEuQ29sdW1uEgwKBHJvd3MYBCABKAMSDgoGZGlnZXN0GAUgASgJEiYKCHNlZ21lbnRzGAYgAygLMhQuc2t5bmV0ZXMudjEuU2VnbWVudBIxCgpzdGF0aXN0aWNzGAcgAygLMh0uc2t5bmV0ZXMudjEuQ29sdW1uU3RhdGlzdGljcyI2CgZDb2x1bW4SDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhAKCG51bGxhYmxlGAMgASgIIrcBCgdTZWdtZW50Eg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoAxIMCgRyb3dzGAMgASgDEg4KBmRpZ2VzdBgEIAEoCRIeCgRmcm9tGAUgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EhwKAnRvGAYgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EjEKCnN0YXRpc3RpY3MYByADKAsyHS5za3luZXRlcy52MS5Db2x1bW5TdGF0aXN0aWNzImUKEENvbHVtblN0YXRpc3RpY3MSDgoGY29sdW1uGAEgASgJEg0KBW51bGxzGAIgASgDEhAKA21pbhgDIAEoCUgAiAEBEhAKA21heBgEIAEoCUgBiAEBQgYKBF9taW5CBgoEX21heCL1AQoEU2VhbBIMCgRtZXNoGAEgASgJEhAKCHNuYXBzaG90GAIgASgJEg4KBnNoYXJkcxgDIAEoBRIdCgNjdXQYBCABKAsyEC5za3luZXRlcy52MS5DdXQSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFYXNfb2YYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmluZXhhY3RfdG9waWNzGAcgAygJEisKC3NoYXJkX3NlYWxzGAggAygLMhYuc2t5bmV0ZXMudjEuU2hhcmRTZWFsItUBCglTaGFyZFNlYWwSDQoFc2hhcmQYASABKAUSFAoMc3RhdGVfZGlnZXN0GAIgASgJEgwKBHJvd3MYAyABKAMSFgoOYnJvYWRjYXN0X3Jvd3MYBCABKAMSDQoFYnl0ZXMYBSABKAMSEAoIcmVqZWN0ZWQYBiABKAMSLAoGdGFibGVzGAcgAygLMhwuc2t5bmV0ZXMudjEuVGFibGVTdGF0aXN0aWNzEi4KCHJlcGxpY2FzGAggAygLMhwuc2t5bmV0ZXMudjEuUmVwbGljYU1hbmlmZXN0Il4KD1RhYmxlU3RhdGlzdGljcxINCgV0YWJsZRgBIAEoCRIMCgRyb3dzGAIgASgDEi4KB2NvbHVtbnMYAyADKAsyHS5za3luZXRlcy52MS5Db2x1bW5TdGF0aXN0aWNzIi8KD1JlcGxpY2FNYW5pZmVzdBIMCgRub2RlGAEgASgJEg4KBnNoYTI1NhgCIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * The next offset to apply of one partition.
@@ -120,6 +120,14 @@ export type ShardManifest = Message<"skynetes.v1.ShardManifest"> & {
    * @generated from field: int64 rejected = 7;
    */
   rejected: bigint;
+
+  /**
+   * Where the store shows the same rows as views; absent where it has none. The segments are there in any case: they are
+   * what the archive keeps, and what a service without access to the store reads.
+   *
+   * @generated from field: skynetes.v1.ShardViews views = 8;
+   */
+  views?: ShardViews | undefined;
 };
 
 /**
@@ -128,6 +136,54 @@ export type ShardManifest = Message<"skynetes.v1.ShardManifest"> & {
  */
 export const ShardManifestSchema: GenMessage<ShardManifest> = /*@__PURE__*/
   messageDesc(file_skynetes_v1_seal, 2);
+
+/**
+ * Views over the shard's own rows, each bounded by the cut, on the server that the mesh's manifest names.
+ *
+ * @generated from message skynetes.v1.ShardViews
+ */
+export type ShardViews = Message<"skynetes.v1.ShardViews"> & {
+  /**
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * @generated from field: repeated skynetes.v1.TableView tables = 2;
+   */
+  tables: TableView[];
+};
+
+/**
+ * Describes the message skynetes.v1.ShardViews.
+ * Use `create(ShardViewsSchema)` to create a new message.
+ */
+export const ShardViewsSchema: GenMessage<ShardViews> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_seal, 3);
+
+/**
+ * @generated from message skynetes.v1.TableView
+ */
+export type TableView = Message<"skynetes.v1.TableView"> & {
+  /**
+   * @generated from field: string table = 1;
+   */
+  table: string;
+
+  /**
+   * Its columns are the table's, in the same order, in the representation of src/mysql/stored-column.ts.
+   *
+   * @generated from field: string view = 2;
+   */
+  view: string;
+};
+
+/**
+ * Describes the message skynetes.v1.TableView.
+ * Use `create(TableViewSchema)` to create a new message.
+ */
+export const TableViewSchema: GenMessage<TableView> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_seal, 4);
 
 /**
  * @generated from message skynetes.v1.TableManifest
@@ -180,7 +236,7 @@ export type TableManifest = Message<"skynetes.v1.TableManifest"> & {
  * Use `create(TableManifestSchema)` to create a new message.
  */
 export const TableManifestSchema: GenMessage<TableManifest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 3);
+  messageDesc(file_skynetes_v1_seal, 5);
 
 /**
  * @generated from message skynetes.v1.Column
@@ -209,7 +265,7 @@ export type Column = Message<"skynetes.v1.Column"> & {
  * Use `create(ColumnSchema)` to create a new message.
  */
 export const ColumnSchema: GenMessage<Column> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 4);
+  messageDesc(file_skynetes_v1_seal, 6);
 
 /**
  * An immutable Parquet file, named by its content.
@@ -264,7 +320,7 @@ export type Segment = Message<"skynetes.v1.Segment"> & {
  * Use `create(SegmentSchema)` to create a new message.
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 5);
+  messageDesc(file_skynetes_v1_seal, 7);
 
 /**
  * @generated from message skynetes.v1.ColumnStatistics
@@ -299,7 +355,7 @@ export type ColumnStatistics = Message<"skynetes.v1.ColumnStatistics"> & {
  * Use `create(ColumnStatisticsSchema)` to create a new message.
  */
 export const ColumnStatisticsSchema: GenMessage<ColumnStatistics> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 6);
+  messageDesc(file_skynetes_v1_seal, 8);
 
 /**
  * A whole snapshot: what every shard holds.
@@ -359,7 +415,7 @@ export type Seal = Message<"skynetes.v1.Seal"> & {
  * Use `create(SealSchema)` to create a new message.
  */
 export const SealSchema: GenMessage<Seal> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 7);
+  messageDesc(file_skynetes_v1_seal, 9);
 
 /**
  * @generated from message skynetes.v1.ShardSeal
@@ -417,7 +473,7 @@ export type ShardSeal = Message<"skynetes.v1.ShardSeal"> & {
  * Use `create(ShardSealSchema)` to create a new message.
  */
 export const ShardSealSchema: GenMessage<ShardSeal> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 8);
+  messageDesc(file_skynetes_v1_seal, 10);
 
 /**
  * @generated from message skynetes.v1.TableStatistics
@@ -444,7 +500,7 @@ export type TableStatistics = Message<"skynetes.v1.TableStatistics"> & {
  * Use `create(TableStatisticsSchema)` to create a new message.
  */
 export const TableStatisticsSchema: GenMessage<TableStatistics> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 9);
+  messageDesc(file_skynetes_v1_seal, 11);
 
 /**
  * @generated from message skynetes.v1.ReplicaManifest
@@ -466,5 +522,5 @@ export type ReplicaManifest = Message<"skynetes.v1.ReplicaManifest"> & {
  * Use `create(ReplicaManifestSchema)` to create a new message.
  */
 export const ReplicaManifestSchema: GenMessage<ReplicaManifest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 10);
+  messageDesc(file_skynetes_v1_seal, 12);
 

@@ -7,6 +7,7 @@ import { addNodeCommand } from "./node-command.ts";
 import { addProduceCommand } from "./produce-command.ts";
 import type { ProgramFacts } from "./program-facts.ts";
 import { addQueryCommand } from "./query-command.ts";
+import { addRejectsCommands } from "./rejects-command.ts";
 import { reportError } from "./report-error.ts";
 import { addServiceCommand } from "./service-command.ts";
 import { addSnapshotCommands } from "./snapshot-command.ts";
@@ -43,6 +44,7 @@ export function commandLine(facts: ProgramFacts): Command {
   addUpCommand(program, facts);
   addProduceCommand(program);
   addSnapshotCommands(program);
+  addRejectsCommands(program);
   addQueryCommand(program);
   addExplainCommand(program);
   addGatewayCommand(program, facts);

@@ -17,7 +17,7 @@ import { freezeShard } from "./snapshot/freeze-shard.ts";
 import { cutFromWire, sameCut } from "./snapshot/manifest-cut.ts";
 import { ShardDirectory } from "./snapshot/shard-directory.ts";
 import { DuckDbShardStore } from "./store/duckdb-shard-store.ts";
-import type { ShardStore } from "./store/shard-store.ts";
+import type { RecordPlace, RejectedRecord, ShardStore } from "./store/shard-store.ts";
 
 /** Freezes and drops that may wait for one another. */
 const CHANGES_WAITING_MAX = 64;
@@ -97,6 +97,11 @@ export class HostedShard {
   get alarm(): string {
     const damage = [...this.#damaged].map(([snapshot, fault]) => `snapshot "${snapshot}": ${fault.message}`);
     return [this.status.alarm, ...damage].filter((text) => text !== "").join("; ");
+  }
+
+  /** At most `limit` of the rejects behind `after`, fewer when they are large. */
+  rejects(after: RecordPlace | undefined, limit: number): Promise<RejectedRecord[]> {
+    return this.#store.rejects(after, limit);
   }
 
   /** Frozen and archived when it returns; frozen already at this cut: the same. Fault `snapshot-conflict`: at another. */

@@ -7,6 +7,7 @@ import { type UnaryHandlers, unaryClient } from "../wire/grpc-service.ts";
 import type { Archive } from "./archive/archive.ts";
 import { HostedShard } from "./hosted-shard.ts";
 import type { NodeConfig } from "./node-config.ts";
+import { checkedLimit, rejectPage } from "./reject-page.ts";
 import { cutFromWire, wireCut } from "./snapshot/manifest-cut.ts";
 
 /** A service reads and digests the whole shard before it answers. */
@@ -58,7 +59,7 @@ export class Node {
         shards: [...this.#shards.values()].map(statusOf),
       }),
       freezeShard: ({ snapshot, shard, cut }) => {
-        const hosted = this.#hosted(shard, checkId(snapshot));
+        const hosted = this.#hosted(shard, `snapshot "${checkId(snapshot)}"`);
         return step("node", "freeze", { shard, snapshot }, async (event) => {
           const { manifest, manifestSha256 } = await hosted.freeze(snapshot, cutFromWire(cut));
           event.facts.rows = Number(manifest.tables.reduce((sum, table) => sum + table.rows, 0n));
@@ -66,13 +67,13 @@ export class Node {
         });
       },
       bindShard: ({ snapshot, shard, address }, { signal }) => {
-        const hosted = this.#hosted(shard, checkId(snapshot));
+        const hosted = this.#hosted(shard, `snapshot "${checkId(snapshot)}"`);
         return step("node", "bind", { shard, snapshot }, async () => ({
           bound: await this.#bind(hosted, snapshot, address, signal),
         }));
       },
       unbindShard: async ({ snapshot, shard, address }, { signal }) => {
-        this.#hosted(shard, checkId(snapshot));
+        this.#hosted(shard, `snapshot "${checkId(snapshot)}"`);
         const service = unaryClient(BindingService, address);
         try {
           await service.unbind({ snapshot, shard }, { timeoutMs: UNBIND_TIMEOUT_MS, signal });
@@ -81,6 +82,9 @@ export class Node {
         }
         return {};
       },
+      readRejects: async ({ shard, after, limit }) => ({
+        rejects: rejectPage(await this.#hosted(shard, "read rejects").rejects(after, checkedLimit(limit))),
+      }),
       dropSnapshot: ({ snapshot }) => {
         checkId(snapshot);
         return step("node", "drop", { snapshot }, async () => {
@@ -122,13 +126,10 @@ export class Node {
     }
   }
 
-  #hosted(shard: number, snapshot: string): HostedShard {
+  #hosted(shard: number, attempted: string): HostedShard {
     const hosted = this.#shards.get(shard);
     if (hosted !== undefined) return hosted;
-    throw new Fault(
-      "invalid-request",
-      `snapshot "${snapshot}": node ${this.#config.node} does not hold shard ${shard}`,
-    );
+    throw new Fault("invalid-request", `${attempted}: node ${this.#config.node} does not hold shard ${shard}`);
   }
 }
 

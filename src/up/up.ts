@@ -32,6 +32,7 @@ import { ControlStore } from "./control/control-store.ts";
 import { dataDirectory } from "./control/data-directory.ts";
 import { danglingBindings, takeManifest } from "./control/wishes.ts";
 import { ArchiveSeals } from "./data/archive-seals.ts";
+import { rejectsOfNodes } from "./data/rejects-of-nodes.ts";
 import { createTopics, seedTopics, unseededTopics } from "./data/seed-topics.ts";
 import { ObservationMemory } from "./drive/observe-mesh.ts";
 import type { Endpoints } from "./endpoints-file.ts";
@@ -140,7 +141,8 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     };
     const control = new Server();
     const wake = () => driver?.wake();
-    addUnaryService(control, ControlService, controlHandlers({ manifest, store, log, clock, view, wake }));
+    const rejects = rejectsOfNodes({ manifest, clients, addressOf: (node) => nodeAddress(children, node) });
+    addUnaryService(control, ControlService, controlHandlers({ manifest, store, log, clock, view, wake, rejects }));
     const controlAddress = await listen(control, config.controlPort);
     opened.push(() => stopServer(control, clock));
 
@@ -182,6 +184,11 @@ function refusalOfNodes(manifest: Manifest, children: MeshChildren): Fault | und
     return new Fault("invalid-manifest", `start ${name}: it refuses the manifest: ${state.reason}`);
   }
   return undefined;
+}
+
+function nodeAddress(children: MeshChildren, node: string): string | undefined {
+  const state = children.state(node);
+  return state?.kind === "ready" ? state.addresses.address : undefined;
 }
 
 function phaseOf(driver: MeshDriver | undefined, id: string) {

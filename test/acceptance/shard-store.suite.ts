@@ -4,7 +4,13 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
 import type { Cut } from "../../src/mesh/cut.ts";
 import type { TableSpec } from "../../src/mesh/table-spec.ts";
-import type { DecodedRecord, IngestBatch, ShardStore, StoreValue } from "../../src/node/store/shard-store.ts";
+import type {
+  DecodedRecord,
+  IngestBatch,
+  RejectedRecord,
+  ShardStore,
+  StoreValue,
+} from "../../src/node/store/shard-store.ts";
 import { rowsOfFiles, tableSpec, testDirectory } from "../node/node-fixture.ts";
 
 /** Opens the store of one place; opening the same place again finds what was committed there. */
@@ -94,6 +100,27 @@ export function shardStoreAcceptance(name: string, open: OpenStore): void {
       expect(await store.rejectedBelow(cut(EVENTS, 7n))).toBe(1n);
       expect(await store.rejectedBelow(cut(EVENTS, 8n))).toBe(2n);
       expect(await store.rejectedBelow([])).toBe(0n);
+    });
+
+    test("rejects are read in the order of their places, a page at a time", async () => {
+      const { store } = await opened();
+      const reject = (offset: bigint) => ({
+        topic: "events",
+        partition: 0,
+        offset,
+        timestampMs: 1_700_000_000_123,
+        reason: `no row ${offset}`,
+        key: offset === 2n ? null : Buffer.from([0]),
+        value: offset === 7n ? null : Buffer.from([0xff, 0x00]),
+      });
+      await store.commit({ ...batch(EVENTS, 0n, []), to: 10n, rejects: [reject(7n), reject(2n), reject(9n)] });
+      const plain = (rejects: readonly RejectedRecord[]) =>
+        rejects.map((r) => ({ ...r, key: r.key && [...r.key], value: r.value && [...r.value] }));
+      const first = await store.rejects(undefined, 2);
+      expect(plain(first)).toEqual(plain([reject(2n), reject(7n)]));
+      expect(plain(await store.rejects(first[1], 2))).toEqual(plain([reject(9n)]));
+      expect(await store.rejects({ topic: "events", partition: 0, offset: 9n }, 2)).toEqual([]);
+      expect(await store.rejects({ topic: "events", partition: 1, offset: 0n }, 2)).toEqual([]);
     });
 
     test("an upsert table shows the newest row of each key, and none that a tombstone removed", async () => {

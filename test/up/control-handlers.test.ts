@@ -36,7 +36,10 @@ function control(seeded = true, committed: Cut = []) {
   const store = open();
   const wake = vi.fn();
   const view = { seeded: () => seeded, phase: () => undefined, planText: () => "the plan", committed: () => committed };
-  return { wake, handlers: controlHandlers({ manifest, store, log, clock: systemClock, view, wake }) };
+  return {
+    wake,
+    handlers: controlHandlers({ manifest, store, log, clock: systemClock, view, wake, rejects: async () => [] }),
+  };
 }
 
 const request = (over: object) => ({ id: "a", bindings: [binding], pinned: false, ...over }) as never;

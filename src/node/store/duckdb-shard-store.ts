@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { type DuckDBBlobValue, type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { Fault } from "../../fault/fault.ts";
 import { type Cut, cutOf } from "../../mesh/cut.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
@@ -10,7 +10,14 @@ import { type AppendedRows, appendRows, recordRows, rejectRows } from "./append-
 import { createSchema, literal, storedColumns } from "./duckdb-schema.ts";
 import { segmentContent } from "./segment-content.ts";
 import { describeSegment, segmentSelect } from "./segment-sql.ts";
-import type { IngestBatch, SegmentContent, SegmentRequest, ShardStore } from "./shard-store.ts";
+import type {
+  IngestBatch,
+  RecordPlace,
+  RejectedRecord,
+  SegmentContent,
+  SegmentRequest,
+  ShardStore,
+} from "./shard-store.ts";
 import { isFatal, storeFault } from "./store-fault.ts";
 
 export interface DuckDbOptions {
@@ -92,6 +99,18 @@ export class DuckDbShardStore implements ShardStore {
     return this.#read("count rejects", async ({ writer }) => {
       const found = await writer.runAndReadAll("SELECT count(*) FROM meta.rejects");
       return found.getRows()[0]![0] as bigint;
+    });
+  }
+
+  rejects(after: RecordPlace | undefined, limit: number): Promise<RejectedRecord[]> {
+    const { topic, partition, offset } = after ?? { topic: "", partition: 0, offset: 0n };
+    return this.#read("read rejects", async ({ writer }) => {
+      const found = await writer.runAndReadAll(
+        `SELECT topic, partition, "offset", timestamp_ms, reason, key, value FROM meta.rejects
+         WHERE (topic, partition, "offset") > ($1, $2, $3) ORDER BY topic, partition, "offset" LIMIT $4`,
+        [topic, partition, offset, limit],
+      );
+      return found.getRows().map(rejectOf);
     });
   }
 
@@ -207,6 +226,19 @@ export class DuckDbShardStore implements ShardStore {
     if (table === undefined) throw new Fault("invalid-request", `no table "${name}" in ${this.#path}`);
     return table;
   }
+}
+
+function rejectOf([topic, partition, offset, timestampMs, reason, key, value]: readonly unknown[]): RejectedRecord {
+  const bytes = (blob: unknown) => (blob === null ? null : (blob as DuckDBBlobValue).bytes);
+  return {
+    topic: topic as string,
+    partition: partition as number,
+    offset: offset as bigint,
+    timestampMs: Number(timestampMs),
+    reason: reason as string,
+    key: bytes(key),
+    value: bytes(value),
+  };
 }
 
 interface Database {

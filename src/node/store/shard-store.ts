@@ -25,6 +25,8 @@ export interface RejectedRecord {
   readonly value: Uint8Array | null;
 }
 
+export type RecordPlace = Pick<RejectedRecord, "topic" | "partition" | "offset">;
+
 /** Records of one partition, from one position to the next, made durable in one transaction. */
 export interface IngestBatch {
   readonly topic: string;
@@ -73,6 +75,8 @@ export interface ShardStore {
    */
   commit(batch: IngestBatch): Promise<void>;
   rejected(): Promise<bigint>;
+  /** At most `limit`, of those behind `after`, in the order of topic, partition and offset. */
+  rejects(after: RecordPlace | undefined, limit: number): Promise<RejectedRecord[]>;
   /** Rejects with an offset below the cut. */
   rejectedBelow(cut: Cut): Promise<bigint>;
   /**

@@ -15,6 +15,7 @@ import {
 import { CutSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import type { UnaryHandlers } from "../../wire/grpc-service.ts";
 import { cutFromLog } from "../data/cut-from-log.ts";
+import type { RejectSource } from "../data/rejects-of-nodes.ts";
 import type { ControlStore } from "./control-store.ts";
 import { bindSnapshot, createSnapshot, fixCut, pinSnapshot, retireSnapshot } from "./wishes.ts";
 
@@ -26,6 +27,7 @@ export interface ControlParts {
   /** The mesh's plan as it is known now. */
   readonly view: ControlView;
   readonly wake: () => void;
+  readonly rejects: RejectSource;
 }
 
 export interface ControlView {
@@ -97,6 +99,10 @@ export function controlHandlers(parts: ControlParts): UnaryHandlers<typeof Contr
       store.update((state) => retireSnapshot(state, id));
       return wished(id);
     },
+    listRejects: async (request, { signal }) => ({
+      rejects: await parts.rejects(request, signal),
+      shards: manifest.mesh.shards,
+    }),
     getMeshPlan: () => ({ text: view.planText() }),
   };
 }

@@ -9,6 +9,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { RecordPlace, Reject } from "./reject_pb.ts";
+import { file_skynetes_v1_reject } from "./reject_pb.ts";
 import type { Cut } from "./seal_pb.ts";
 import { file_skynetes_v1_seal } from "./seal_pb.ts";
 import type { Binding } from "./table_pb.ts";
@@ -19,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/control.proto.
  */
 export const file_skynetes_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlza3luZXRlcy92MS9jb250cm9sLnByb3RvEgtza3luZXRlcy52MSLIAgoSQ29udHJvbGxlZFNuYXBzaG90EgoKAmlkGAEgASgJEikKBXBoYXNlGAIgASgOMhouc2t5bmV0ZXMudjEuU25hcHNob3RQaGFzZRIPCgdtZXNzYWdlGAMgASgJEikKBWFzX29mGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgNjdXQYBiABKAsyEC5za3luZXRlcy52MS5DdXQSDgoGcGlubmVkGAcgASgIEiYKCGJpbmRpbmdzGAggAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIlCgdzZXJ2aW5nGAkgAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIRCglzY2hlZHVsZWQYCiABKAgihgEKFUNyZWF0ZVNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIpCgVhc19vZhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIYmluZGluZ3MYAyADKAsyFC5za3luZXRlcy52MS5CaW5kaW5nEg4KBnBpbm5lZBgEIAEoCCJLChZDcmVhdGVTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKEkdldFNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCSJIChNHZXRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKHkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVxdWVzdCJVCh9MaXN0Q29udHJvbGxlZFNuYXBzaG90c1Jlc3BvbnNlEjIKCXNuYXBzaG90cxgBIAMoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCJIChNCaW5kU25hcHNob3RSZXF1ZXN0EgoKAmlkGAEgASgJEiUKB2JpbmRpbmcYAiABKAsyFC5za3luZXRlcy52MS5CaW5kaW5nIkkKFEJpbmRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IjAKElBpblNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZwaW5uZWQYAiABKAgiSAoTUGluU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIjChVSZXRpcmVTbmFwc2hvdFJlcXVlc3QSCgoCaWQYASABKAkiSwoWUmV0aXJlU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIUChJHZXRNZXNoUGxhblJlcXVlc3QiIwoTR2V0TWVzaFBsYW5SZXNwb25zZRIMCgR0ZXh0GAEgASgJKpMCCg1TbmFwc2hvdFBoYXNlEh4KGlNOQVBTSE9UX1BIQVNFX1VOU1BFQ0lGSUVEEAASGgoWU05BUFNIT1RfUEhBU0VfQ1VUVElORxABEhsKF1NOQVBTSE9UX1BIQVNFX0ZSRUVaSU5HEAISGgoWU05BUFNIT1RfUEhBU0VfU0VBTElORxADEhoKFlNOQVBTSE9UX1BIQVNFX0JJTkRJTkcQBBIcChhTTkFQU0hPVF9QSEFTRV9WRVJJRllJTkcQBRIaChZTTkFQU0hPVF9QSEFTRV9TRVJWSU5HEAYSGwoXU05BUFNIT1RfUEhBU0VfUkVUSVJJTkcQBxIaChZTTkFQU0hPVF9QSEFTRV9SRVRJUkVEEAgyhwUKDkNvbnRyb2xTZXJ2aWNlElkKDkNyZWF0ZVNuYXBzaG90EiIuc2t5bmV0ZXMudjEuQ3JlYXRlU25hcHNob3RSZXF1ZXN0GiMuc2t5bmV0ZXMudjEuQ3JlYXRlU25hcHNob3RSZXNwb25zZRJQCgtHZXRTbmFwc2hvdBIfLnNreW5ldGVzLnYxLkdldFNuYXBzaG90UmVxdWVzdBogLnNreW5ldGVzLnYxLkdldFNuYXBzaG90UmVzcG9uc2USdAoXTGlzdENvbnRyb2xsZWRTbmFwc2hvdHMSKy5za3luZXRlcy52MS5MaXN0Q29udHJvbGxlZFNuYXBzaG90c1JlcXVlc3QaLC5za3luZXRlcy52MS5MaXN0Q29udHJvbGxlZFNuYXBzaG90c1Jlc3BvbnNlElMKDEJpbmRTbmFwc2hvdBIgLnNreW5ldGVzLnYxLkJpbmRTbmFwc2hvdFJlcXVlc3QaIS5za3luZXRlcy52MS5CaW5kU25hcHNob3RSZXNwb25zZRJQCgtQaW5TbmFwc2hvdBIfLnNreW5ldGVzLnYxLlBpblNuYXBzaG90UmVxdWVzdBogLnNreW5ldGVzLnYxLlBpblNuYXBzaG90UmVzcG9uc2USWQoOUmV0aXJlU25hcHNob3QSIi5za3luZXRlcy52MS5SZXRpcmVTbmFwc2hvdFJlcXVlc3QaIy5za3luZXRlcy52MS5SZXRpcmVTbmFwc2hvdFJlc3BvbnNlElAKC0dldE1lc2hQbGFuEh8uc2t5bmV0ZXMudjEuR2V0TWVzaFBsYW5SZXF1ZXN0GiAuc2t5bmV0ZXMudjEuR2V0TWVzaFBsYW5SZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_skynetes_v1_seal, file_skynetes_v1_table]);
+  fileDesc("Chlza3luZXRlcy92MS9jb250cm9sLnByb3RvEgtza3luZXRlcy52MSLIAgoSQ29udHJvbGxlZFNuYXBzaG90EgoKAmlkGAEgASgJEikKBXBoYXNlGAIgASgOMhouc2t5bmV0ZXMudjEuU25hcHNob3RQaGFzZRIPCgdtZXNzYWdlGAMgASgJEikKBWFzX29mGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgNjdXQYBiABKAsyEC5za3luZXRlcy52MS5DdXQSDgoGcGlubmVkGAcgASgIEiYKCGJpbmRpbmdzGAggAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIlCgdzZXJ2aW5nGAkgAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIRCglzY2hlZHVsZWQYCiABKAgihgEKFUNyZWF0ZVNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIpCgVhc19vZhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIYmluZGluZ3MYAyADKAsyFC5za3luZXRlcy52MS5CaW5kaW5nEg4KBnBpbm5lZBgEIAEoCCJLChZDcmVhdGVTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKEkdldFNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCSJIChNHZXRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKHkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVxdWVzdCJVCh9MaXN0Q29udHJvbGxlZFNuYXBzaG90c1Jlc3BvbnNlEjIKCXNuYXBzaG90cxgBIAMoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCJIChNCaW5kU25hcHNob3RSZXF1ZXN0EgoKAmlkGAEgASgJEiUKB2JpbmRpbmcYAiABKAsyFC5za3luZXRlcy52MS5CaW5kaW5nIkkKFEJpbmRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IjAKElBpblNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZwaW5uZWQYAiABKAgiSAoTUGluU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIjChVSZXRpcmVTbmFwc2hvdFJlcXVlc3QSCgoCaWQYASABKAkiSwoWUmV0aXJlU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIUChJHZXRNZXNoUGxhblJlcXVlc3QiIwoTR2V0TWVzaFBsYW5SZXNwb25zZRIMCgR0ZXh0GAEgASgJIlsKEkxpc3RSZWplY3RzUmVxdWVzdBINCgVzaGFyZBgBIAEoBRInCgVhZnRlchgCIAEoCzIYLnNreW5ldGVzLnYxLlJlY29yZFBsYWNlEg0KBWxpbWl0GAMgASgFIksKE0xpc3RSZWplY3RzUmVzcG9uc2USJAoHcmVqZWN0cxgBIAMoCzITLnNreW5ldGVzLnYxLlJlamVjdBIOCgZzaGFyZHMYAiABKAUqkwIKDVNuYXBzaG90UGhhc2USHgoaU05BUFNIT1RfUEhBU0VfVU5TUEVDSUZJRUQQABIaChZTTkFQU0hPVF9QSEFTRV9DVVRUSU5HEAESGwoXU05BUFNIT1RfUEhBU0VfRlJFRVpJTkcQAhIaChZTTkFQU0hPVF9QSEFTRV9TRUFMSU5HEAMSGgoWU05BUFNIT1RfUEhBU0VfQklORElORxAEEhwKGFNOQVBTSE9UX1BIQVNFX1ZFUklGWUlORxAFEhoKFlNOQVBTSE9UX1BIQVNFX1NFUlZJTkcQBhIbChdTTkFQU0hPVF9QSEFTRV9SRVRJUklORxAHEhoKFlNOQVBTSE9UX1BIQVNFX1JFVElSRUQQCDLZBQoOQ29udHJvbFNlcnZpY2USWQoOQ3JlYXRlU25hcHNob3QSIi5za3luZXRlcy52MS5DcmVhdGVTbmFwc2hvdFJlcXVlc3QaIy5za3luZXRlcy52MS5DcmVhdGVTbmFwc2hvdFJlc3BvbnNlElAKC0dldFNuYXBzaG90Eh8uc2t5bmV0ZXMudjEuR2V0U25hcHNob3RSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuR2V0U25hcHNob3RSZXNwb25zZRJ0ChdMaXN0Q29udHJvbGxlZFNuYXBzaG90cxIrLnNreW5ldGVzLnYxLkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVxdWVzdBosLnNreW5ldGVzLnYxLkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVzcG9uc2USUwoMQmluZFNuYXBzaG90EiAuc2t5bmV0ZXMudjEuQmluZFNuYXBzaG90UmVxdWVzdBohLnNreW5ldGVzLnYxLkJpbmRTbmFwc2hvdFJlc3BvbnNlElAKC1BpblNuYXBzaG90Eh8uc2t5bmV0ZXMudjEuUGluU25hcHNob3RSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuUGluU25hcHNob3RSZXNwb25zZRJZCg5SZXRpcmVTbmFwc2hvdBIiLnNreW5ldGVzLnYxLlJldGlyZVNuYXBzaG90UmVxdWVzdBojLnNreW5ldGVzLnYxLlJldGlyZVNuYXBzaG90UmVzcG9uc2USUAoLR2V0TWVzaFBsYW4SHy5za3luZXRlcy52MS5HZXRNZXNoUGxhblJlcXVlc3QaIC5za3luZXRlcy52MS5HZXRNZXNoUGxhblJlc3BvbnNlElAKC0xpc3RSZWplY3RzEh8uc2t5bmV0ZXMudjEuTGlzdFJlamVjdHNSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuTGlzdFJlamVjdHNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_table]);
 
 /**
  * @generated from message skynetes.v1.ControlledSnapshot
@@ -353,6 +355,63 @@ export const GetMeshPlanResponseSchema: GenMessage<GetMeshPlanResponse> = /*@__P
   messageDesc(file_skynetes_v1_control, 14);
 
 /**
+ * @generated from message skynetes.v1.ListRejectsRequest
+ */
+export type ListRejectsRequest = Message<"skynetes.v1.ListRejectsRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+
+  /**
+   * Those behind this place; absent: from the first on.
+   *
+   * @generated from field: skynetes.v1.RecordPlace after = 2;
+   */
+  after?: RecordPlace | undefined;
+
+  /**
+   * At most so many, 1 to 1,000; fewer when they are large.
+   *
+   * @generated from field: int32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message skynetes.v1.ListRejectsRequest.
+ * Use `create(ListRejectsRequestSchema)` to create a new message.
+ */
+export const ListRejectsRequestSchema: GenMessage<ListRejectsRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 15);
+
+/**
+ * @generated from message skynetes.v1.ListRejectsResponse
+ */
+export type ListRejectsResponse = Message<"skynetes.v1.ListRejectsResponse"> & {
+  /**
+   * Empty: there are no more.
+   *
+   * @generated from field: repeated skynetes.v1.Reject rejects = 1;
+   */
+  rejects: Reject[];
+
+  /**
+   * Shards of the mesh.
+   *
+   * @generated from field: int32 shards = 2;
+   */
+  shards: number;
+};
+
+/**
+ * Describes the message skynetes.v1.ListRejectsResponse.
+ * Use `create(ListRejectsResponseSchema)` to create a new message.
+ */
+export const ListRejectsResponseSchema: GenMessage<ListRejectsResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 16);
+
+/**
  * @generated from enum skynetes.v1.SnapshotPhase
  */
 export const SnapshotPhase = {
@@ -482,6 +541,17 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof GetMeshPlanRequestSchema;
     output: typeof GetMeshPlanResponseSchema;
+  },
+  /**
+   * Records of a shard that could not become rows, ordered by topic, partition and offset, as one of its nodes has them.
+   * Those of a broadcast topic are in every shard. UNAVAILABLE: no node with the shard answers.
+   *
+   * @generated from rpc skynetes.v1.ControlService.ListRejects
+   */
+  listRejects: {
+    methodKind: "unary";
+    input: typeof ListRejectsRequestSchema;
+    output: typeof ListRejectsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_skynetes_v1_control, 0);

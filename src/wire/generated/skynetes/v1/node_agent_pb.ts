@@ -8,6 +8,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { BindResponse } from "./binding_pb.ts";
 import { file_skynetes_v1_binding } from "./binding_pb.ts";
+import type { RecordPlace, Reject } from "./reject_pb.ts";
+import { file_skynetes_v1_reject } from "./reject_pb.ts";
 import type { Cut, ShardManifest } from "./seal_pb.ts";
 import { file_skynetes_v1_seal } from "./seal_pb.ts";
 import type { Stamp } from "./stamp_pb.ts";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/node_agent.proto.
  */
 export const file_skynetes_v1_node_agent: GenFile = /*@__PURE__*/
-  fileDesc("Chxza3luZXRlcy92MS9ub2RlX2FnZW50LnByb3RvEgtza3luZXRlcy52MSIWChRHZXROb2RlU3RhdHVzUmVxdWVzdCJhChVHZXROb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoCRIoCgZzaGFyZHMYAyADKAsyGC5za3luZXRlcy52MS5TaGFyZFN0YXR1cyKxAQoLU2hhcmRTdGF0dXMSDQoFc2hhcmQYASABKAUSIgoIcG9zaXRpb24YAiABKAsyEC5za3luZXRlcy52MS5DdXQSIQoHaG9yaXpvbhgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIrCgZmcm96ZW4YBCADKAsyGy5za3luZXRlcy52MS5Gcm96ZW5TbmFwc2hvdBIQCghyZWplY3RlZBgFIAEoAxINCgVhbGFybRgGIAEoCSJRCg5Gcm96ZW5TbmFwc2hvdBIQCghzbmFwc2hvdBgBIAEoCRIUCgxzdGF0ZV9kaWdlc3QYAiABKAkSFwoPbWFuaWZlc3Rfc2hhMjU2GAMgASgJIlQKEkZyZWV6ZVNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIdCgNjdXQYAyABKAsyEC5za3luZXRlcy52MS5DdXQiXAoTRnJlZXplU2hhcmRSZXNwb25zZRIsCghtYW5pZmVzdBgBIAEoCzIaLnNreW5ldGVzLnYxLlNoYXJkTWFuaWZlc3QSFwoPbWFuaWZlc3Rfc2hhMjU2GAIgASgJIkQKEEJpbmRTaGFyZFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkSDQoFc2hhcmQYAiABKAUSDwoHYWRkcmVzcxgDIAEoCSI9ChFCaW5kU2hhcmRSZXNwb25zZRIoCgVib3VuZBgBIAEoCzIZLnNreW5ldGVzLnYxLkJpbmRSZXNwb25zZSJGChJVbmJpbmRTaGFyZFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkSDQoFc2hhcmQYAiABKAUSDwoHYWRkcmVzcxgDIAEoCSIVChNVbmJpbmRTaGFyZFJlc3BvbnNlIicKE0Ryb3BTbmFwc2hvdFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkiOwoURHJvcFNuYXBzaG90UmVzcG9uc2USIwoHdW5ib3VuZBgBIAMoCzISLnNreW5ldGVzLnYxLlN0YW1wMq8DChBOb2RlQWdlbnRTZXJ2aWNlElYKDUdldE5vZGVTdGF0dXMSIS5za3luZXRlcy52MS5HZXROb2RlU3RhdHVzUmVxdWVzdBoiLnNreW5ldGVzLnYxLkdldE5vZGVTdGF0dXNSZXNwb25zZRJQCgtGcmVlemVTaGFyZBIfLnNreW5ldGVzLnYxLkZyZWV6ZVNoYXJkUmVxdWVzdBogLnNreW5ldGVzLnYxLkZyZWV6ZVNoYXJkUmVzcG9uc2USSgoJQmluZFNoYXJkEh0uc2t5bmV0ZXMudjEuQmluZFNoYXJkUmVxdWVzdBoeLnNreW5ldGVzLnYxLkJpbmRTaGFyZFJlc3BvbnNlElAKC1VuYmluZFNoYXJkEh8uc2t5bmV0ZXMudjEuVW5iaW5kU2hhcmRSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuVW5iaW5kU2hhcmRSZXNwb25zZRJTCgxEcm9wU25hcHNob3QSIC5za3luZXRlcy52MS5Ecm9wU25hcHNob3RSZXF1ZXN0GiEuc2t5bmV0ZXMudjEuRHJvcFNuYXBzaG90UmVzcG9uc2ViBnByb3RvMw", [file_skynetes_v1_binding, file_skynetes_v1_seal, file_skynetes_v1_stamp]);
+  fileDesc("Chxza3luZXRlcy92MS9ub2RlX2FnZW50LnByb3RvEgtza3luZXRlcy52MSIWChRHZXROb2RlU3RhdHVzUmVxdWVzdCJhChVHZXROb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoCRIoCgZzaGFyZHMYAyADKAsyGC5za3luZXRlcy52MS5TaGFyZFN0YXR1cyKxAQoLU2hhcmRTdGF0dXMSDQoFc2hhcmQYASABKAUSIgoIcG9zaXRpb24YAiABKAsyEC5za3luZXRlcy52MS5DdXQSIQoHaG9yaXpvbhgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIrCgZmcm96ZW4YBCADKAsyGy5za3luZXRlcy52MS5Gcm96ZW5TbmFwc2hvdBIQCghyZWplY3RlZBgFIAEoAxINCgVhbGFybRgGIAEoCSJRCg5Gcm96ZW5TbmFwc2hvdBIQCghzbmFwc2hvdBgBIAEoCRIUCgxzdGF0ZV9kaWdlc3QYAiABKAkSFwoPbWFuaWZlc3Rfc2hhMjU2GAMgASgJIlQKEkZyZWV6ZVNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIdCgNjdXQYAyABKAsyEC5za3luZXRlcy52MS5DdXQiXAoTRnJlZXplU2hhcmRSZXNwb25zZRIsCghtYW5pZmVzdBgBIAEoCzIaLnNreW5ldGVzLnYxLlNoYXJkTWFuaWZlc3QSFwoPbWFuaWZlc3Rfc2hhMjU2GAIgASgJIkQKEEJpbmRTaGFyZFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkSDQoFc2hhcmQYAiABKAUSDwoHYWRkcmVzcxgDIAEoCSI9ChFCaW5kU2hhcmRSZXNwb25zZRIoCgVib3VuZBgBIAEoCzIZLnNreW5ldGVzLnYxLkJpbmRSZXNwb25zZSJGChJVbmJpbmRTaGFyZFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkSDQoFc2hhcmQYAiABKAUSDwoHYWRkcmVzcxgDIAEoCSIVChNVbmJpbmRTaGFyZFJlc3BvbnNlIicKE0Ryb3BTbmFwc2hvdFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkiOwoURHJvcFNuYXBzaG90UmVzcG9uc2USIwoHdW5ib3VuZBgBIAMoCzISLnNreW5ldGVzLnYxLlN0YW1wIlsKElJlYWRSZWplY3RzUmVxdWVzdBINCgVzaGFyZBgBIAEoBRInCgVhZnRlchgCIAEoCzIYLnNreW5ldGVzLnYxLlJlY29yZFBsYWNlEg0KBWxpbWl0GAMgASgFIjsKE1JlYWRSZWplY3RzUmVzcG9uc2USJAoHcmVqZWN0cxgBIAMoCzITLnNreW5ldGVzLnYxLlJlamVjdDKBBAoQTm9kZUFnZW50U2VydmljZRJWCg1HZXROb2RlU3RhdHVzEiEuc2t5bmV0ZXMudjEuR2V0Tm9kZVN0YXR1c1JlcXVlc3QaIi5za3luZXRlcy52MS5HZXROb2RlU3RhdHVzUmVzcG9uc2USUAoLRnJlZXplU2hhcmQSHy5za3luZXRlcy52MS5GcmVlemVTaGFyZFJlcXVlc3QaIC5za3luZXRlcy52MS5GcmVlemVTaGFyZFJlc3BvbnNlEkoKCUJpbmRTaGFyZBIdLnNreW5ldGVzLnYxLkJpbmRTaGFyZFJlcXVlc3QaHi5za3luZXRlcy52MS5CaW5kU2hhcmRSZXNwb25zZRJQCgtVbmJpbmRTaGFyZBIfLnNreW5ldGVzLnYxLlVuYmluZFNoYXJkUmVxdWVzdBogLnNreW5ldGVzLnYxLlVuYmluZFNoYXJkUmVzcG9uc2USUwoMRHJvcFNuYXBzaG90EiAuc2t5bmV0ZXMudjEuRHJvcFNuYXBzaG90UmVxdWVzdBohLnNreW5ldGVzLnYxLkRyb3BTbmFwc2hvdFJlc3BvbnNlElAKC1JlYWRSZWplY3RzEh8uc2t5bmV0ZXMudjEuUmVhZFJlamVjdHNSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuUmVhZFJlamVjdHNSZXNwb25zZWIGcHJvdG8z", [file_skynetes_v1_binding, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_stamp]);
 
 /**
  * @generated from message skynetes.v1.GetNodeStatusRequest
@@ -309,6 +311,56 @@ export const DropSnapshotResponseSchema: GenMessage<DropSnapshotResponse> = /*@_
   messageDesc(file_skynetes_v1_node_agent, 11);
 
 /**
+ * @generated from message skynetes.v1.ReadRejectsRequest
+ */
+export type ReadRejectsRequest = Message<"skynetes.v1.ReadRejectsRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+
+  /**
+   * Those behind this place; absent: from the first on.
+   *
+   * @generated from field: skynetes.v1.RecordPlace after = 2;
+   */
+  after?: RecordPlace | undefined;
+
+  /**
+   * At most so many, 1 to 1,000; fewer when they are large.
+   *
+   * @generated from field: int32 limit = 3;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message skynetes.v1.ReadRejectsRequest.
+ * Use `create(ReadRejectsRequestSchema)` to create a new message.
+ */
+export const ReadRejectsRequestSchema: GenMessage<ReadRejectsRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 12);
+
+/**
+ * @generated from message skynetes.v1.ReadRejectsResponse
+ */
+export type ReadRejectsResponse = Message<"skynetes.v1.ReadRejectsResponse"> & {
+  /**
+   * Empty: there are no more.
+   *
+   * @generated from field: repeated skynetes.v1.Reject rejects = 1;
+   */
+  rejects: Reject[];
+};
+
+/**
+ * Describes the message skynetes.v1.ReadRejectsResponse.
+ * Use `create(ReadRejectsResponseSchema)` to create a new message.
+ */
+export const ReadRejectsResponseSchema: GenMessage<ReadRejectsResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 13);
+
+/**
  * @generated from service skynetes.v1.NodeAgentService
  */
 export const NodeAgentService: GenService<{
@@ -358,6 +410,16 @@ export const NodeAgentService: GenService<{
     methodKind: "unary";
     input: typeof DropSnapshotRequestSchema;
     output: typeof DropSnapshotResponseSchema;
+  },
+  /**
+   * Rejects of a shard, ordered by topic, partition and offset.
+   *
+   * @generated from rpc skynetes.v1.NodeAgentService.ReadRejects
+   */
+  readRejects: {
+    methodKind: "unary";
+    input: typeof ReadRejectsRequestSchema;
+    output: typeof ReadRejectsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_skynetes_v1_node_agent, 0);

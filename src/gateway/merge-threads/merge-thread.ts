@@ -7,8 +7,8 @@ import type { FromThread, OrderWords, ToThread } from "./thread-words.ts";
 
 /** Plans that a thread knows at once. */
 const PLANS_MAX = 64;
-/** What a thread may take to notice that its merge is not wanted; then it is ended. */
-const ENDING_MS = 1_000;
+/** What a thread may take to notice that its merge is not wanted, its start included; then it is ended. */
+const ENDING_MS = 10_000;
 
 /** What a merge wants to hear of its thread. */
 export interface ThreadListener {

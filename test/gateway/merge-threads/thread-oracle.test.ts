@@ -140,6 +140,5 @@ test("the search for the first groups asks and answers as here, whatever is give
     const there = inThread(PLAN, requestOf(question), shardNumbers);
     expect(await outcome(() => run(there), there), `seed ${seed}`).toBe(expected);
   }
-  expect([threads.deaths, threads.size]).toEqual([0, 1]);
   expect(threaded).toBeGreaterThan(1.4 * CASES);
 });

@@ -1,5 +1,7 @@
+import type { Slices } from "../../../accumulator/sliced-sort.ts";
 import { Fault } from "../../../fault/fault.ts";
 import { Column } from "./column.ts";
+import { grownInParts } from "./grown-in-parts.ts";
 import type { Layout } from "./layout.ts";
 
 /** What one row has in a box: a value, or some elements of a list. */
@@ -8,7 +10,10 @@ export interface BoxedValue {
   readonly value: unknown;
 }
 
+/** Columns of a batch hold neither sums nor shards. */
+const PLAIN = { low: false, shard: false, start: 0 };
 const FEW = 256;
+const LARGE = 32_768;
 /** An empty row takes two bytes on the wire and many here: what one partial may be decoded into is bounded by itself. */
 const BYTES_MAX = 256 * 2 ** 20;
 
@@ -34,6 +39,11 @@ export class Batch {
     this.lists = layout.lists.map((list) => new Batch(list.layout));
   }
 
+  /** Emptying it takes a while; its memory is better had anew, which is empty already. */
+  get isLarge(): boolean {
+    return this.rows > LARGE || this.lists.some((list) => list.isLarge);
+  }
+
   /** Few rows of columns alone: what is done with them takes no pause. */
   get isFew(): boolean {
     return this.rows <= FEW && this.boxes.length === 0 && this.lists.length === 0;
@@ -55,14 +65,27 @@ export class Batch {
   /** Faults: `answer-too-large`. */
   reserve(rows: number): void {
     if (rows <= this.#capacity) return;
-    if (rows * this.layout.rowBytes > BYTES_MAX) {
-      throw new Fault("answer-too-large", `decode a partial: ${this.rows} rows take more than ${BYTES_MAX} bytes`);
-    }
+    this.#check(rows);
     this.#capacity = rows;
     for (const column of this.columns) column.grow(rows);
     const parent = new Int32Array(rows);
     parent.set(this.parent);
     this.parent = parent;
+  }
+
+  /** Room for so many rows more, with pauses; what is there is copied in parts. Faults: `answer-too-large`. */
+  *roomSlices(rows: number): Slices<void> {
+    if (this.rows + rows <= this.#capacity) return;
+    const capacity = Math.max(2 * this.#capacity, this.rows + rows);
+    this.#check(capacity);
+    for (const column of this.columns) yield* column.growSlices(capacity, PLAIN);
+    this.parent = yield* grownInParts(this.parent, new Int32Array(capacity));
+    this.#capacity = capacity;
+  }
+
+  #check(rows: number): void {
+    if (rows * this.layout.rowBytes <= BYTES_MAX) return;
+    throw new Fault("answer-too-large", `decode a partial: ${this.rows} rows take more than ${BYTES_MAX} bytes`);
   }
 
   /** The partial that texts are ranges of. */

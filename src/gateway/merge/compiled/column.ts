@@ -9,6 +9,9 @@
  * Texts and bytes are ranges of `bytes`: of the partial itself, which is not copied, or of an arena that grows.
  */
 
+import type { Slices } from "../../../accumulator/sliced-sort.ts";
+import { grownInParts } from "./grown-in-parts.ts";
+
 export type ColumnType = "integer" | "real" | "text";
 
 const NONE = new Float64Array(0);
@@ -43,14 +46,35 @@ export class Column {
     this.#isOptional = isOptional;
   }
 
-  grow(rows: number, parts: { readonly low?: boolean; readonly shard?: boolean } = {}): void {
+  /** Of what a partial says: no sums, no shards. */
+  grow(rows: number): void {
     if (this.type === "text") {
       this.start = grown(this.start, new Int32Array(rows));
       this.end = grown(this.end, new Int32Array(rows));
     } else this.values = grown(this.values, new Float64Array(rows));
-    if (parts.low) this.low = grown(this.low, new Float64Array(rows));
-    if (parts.shard) this.shard = grown(this.shard, new Int32Array(rows));
     if (this.#isOptional) this.has = grown(this.has, new Uint8Array(rows));
+  }
+
+  /** With pauses, in which nobody may write to it. New rows have the value `start`. */
+  *growSlices(rows: number, parts: { low: boolean; shard: boolean; start: number }): Slices<void> {
+    if (this.type === "text") {
+      this.start = yield* grownInParts(this.start, new Int32Array(rows));
+      this.end = yield* grownInParts(this.end, new Int32Array(rows));
+    } else this.values = yield* grownInParts(this.values, new Float64Array(rows), parts.start);
+    if (parts.low) this.low = yield* grownInParts(this.low, new Float64Array(rows));
+    if (parts.shard) this.shard = yield* grownInParts(this.shard, new Int32Array(rows));
+    if (this.#isOptional) this.has = yield* grownInParts(this.has, new Uint8Array(rows));
+  }
+
+  /** Whether so many bytes of texts can be copied into the arena as it is. */
+  hasRoom(bytes: number): boolean {
+    return this.used + bytes <= this.bytes.length;
+  }
+
+  /** As `growSlices`, of the arena. */
+  *growTextSlices(bytes: number): Slices<void> {
+    const length = Math.max(1024, 2 * this.bytes.length, this.used + bytes);
+    this.readFrom(yield* grownInParts(this.bytes, new Uint8Array(length)));
   }
 
   /** Makes the first rows what they were before anything was written, and lets go of the partial. */

@@ -27,7 +27,7 @@ export class CompiledRound implements MergeExecution {
   readonly #window: Window;
   readonly #table: GroupTable;
   readonly #pending = new PendingRequests<"partial">();
-  /** Batches are used again, large ones too: partials of one method are of a size. */
+  /** Batches are used again: partials of one method are of a size. */
   readonly #free: Batch[] = [];
 
   constructor(
@@ -68,6 +68,7 @@ export class CompiledRound implements MergeExecution {
       this.#pending.fail(partial.shard, error);
       throw error;
     }
+    if (batch.isLarge) return;
     batch.clear();
     this.#free.push(batch);
   }

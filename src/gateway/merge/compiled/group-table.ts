@@ -1,15 +1,16 @@
 /** The state of a merge: a row for the response, or for each group of a list, and what stands inside of them. */
-import type { Slices } from "../../../accumulator/sliced-sort.ts";
-import { SLICE } from "../../../accumulator/sliced-sort.ts";
+import { SLICE, type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
 import { type FieldAccumulator, leafAccumulator, type MergeContext } from "../field-accumulator.ts";
 import type { Batch } from "./batch.ts";
 import { Column } from "./column.ts";
 import { copyValue, foldsOf, type SlotFold, startOf } from "./fold.ts";
-import { KeyIndex } from "./key-index.ts";
+import { grownInParts } from "./grown-in-parts.ts";
+import { FOUND_AT_ONCE, KeyIndex } from "./key-index.ts";
 import type { Layout, Slot } from "./layout.ts";
+import { SharedGrowth, textBytes } from "./shared-growth.ts";
 
 /** Rows in one go: some fifty nanoseconds each. */
-export const ROWS_PER_SLICE = 4096;
+export const ROWS_PER_SLICE = FOUND_AT_ONCE;
 
 /** Of the rows that are looked for: nobody else runs in between. */
 const HASHES = new Int32Array(ROWS_PER_SLICE);
@@ -48,6 +49,7 @@ export class GroupTable {
   /** Slots that have columns here. */
   readonly #held: readonly Slot[];
   #capacity = 0;
+  readonly #growth = new SharedGrowth();
   /** By row of a sorted list: the shard that sent it. */
   shards = new Int32Array(0);
   rows = 0;
@@ -72,16 +74,18 @@ export class GroupTable {
 
   /** The one row of a response. */
   addRow(): number {
-    if (this.rows === this.#capacity) this.#grow(2 * this.#capacity);
+    if (this.rows === this.#capacity) unsliced(this.#makeRoom(this.rows + 1));
     return this.rows++;
   }
 
   /** Rows of a sorted list are all new. */
   *#append(batch: Batch): Slices<Int32Array> {
     const appended = new Int32Array(batch.rows);
-    for (let i = 0; i < batch.rows; i++) {
-      appended[i] = this.#newRow(batch, i);
-      if (i % ROWS_PER_SLICE === ROWS_PER_SLICE - 1) yield;
+    for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
+      const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+      if (from > 0) yield;
+      yield* this.#roomFor(batch, from, to);
+      for (let i = from; i < to; i++) appended[i] = this.#newRow(batch, i);
     }
     return appended;
   }
@@ -89,47 +93,88 @@ export class GroupTable {
   /** Rows of the groups of a batch, which are made where there are none. Negative for those that are left out. */
   *rowsOf(batch: Batch, parents: Int32Array | undefined): Slices<Int32Array> {
     if (this.layout.order !== undefined) return yield* this.#append(batch);
-    const found = this.#begin(batch);
+    const found = new Int32Array(batch.rows);
     for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
+      const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
       if (from > 0) yield;
-      this.#find(batch, parents, from, Math.min(batch.rows, from + ROWS_PER_SLICE), found);
+      yield* this.#roomFor(batch, from, to);
+      this.#find(batch, parents, from, to, found);
     }
     return found;
   }
 
   /** The same at once, for few rows of groups. */
   rowsOfFew(batch: Batch, parents: Int32Array | undefined): Int32Array {
-    const found = this.#begin(batch);
+    const found = new Int32Array(batch.rows);
+    this.#roomForFew(batch);
     this.#find(batch, parents, 0, batch.rows, found);
     return found;
   }
 
   /** The same for rows whose keys are numbered. */
   *rowsOfNumbered(batch: Batch, numbers: RowNumbers, filter?: RowFilter): Slices<Int32Array> {
-    const found = this.#begin(batch);
+    const found = new Int32Array(batch.rows);
     for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
+      const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
       if (from > 0) yield;
-      this.#findNumbered(batch, numbers, filter, from, Math.min(batch.rows, from + ROWS_PER_SLICE), found);
+      yield* this.#roomFor(batch, from, to);
+      this.#findNumbered(batch, numbers, filter, from, to, found);
     }
     return found;
   }
 
   /** The same at once, for few rows. */
   rowsOfFewNumbered(batch: Batch, numbers: RowNumbers, filter?: RowFilter): Int32Array {
-    const found = this.#begin(batch);
+    const found = new Int32Array(batch.rows);
+    this.#roomForFew(batch);
     this.#findNumbered(batch, numbers, filter, 0, batch.rows, found);
     return found;
   }
 
-  /** Where the rows of a batch will stand. */
-  #begin(batch: Batch): Int32Array {
-    if (this.rows === 0) {
-      // Other shards mostly have the same groups; where there are few, others are likely, and room for them is little.
-      const rows = Math.max(batch.rows, ROWS_MIN);
-      this.#index.reserve(rows);
-      this.#grow(rows);
-    }
-    return new Int32Array(batch.rows);
+  /** For rows of a batch, should all of them be new: there is room when it ends, whoever worked during its pauses. */
+  *#roomFor(batch: Batch, from: number, to: number): Slices<void> {
+    // Other shards mostly have the same groups; where there are few, others are likely, and room for them is little.
+    const first = this.rows === 0 ? Math.max(batch.rows + ROWS_PER_SLICE, ROWS_MIN) : 0;
+    const wanted = () => Math.max(first, this.rows + to - from);
+    const texts = this.#copied.flatMap(({ index, type }) => {
+      return type === "text"
+        ? [{ column: this.columns[index]!, bytes: textBytes(batch.columns[index]!, from, to) }]
+        : [];
+    });
+    const isFull = () => texts.find(({ column, bytes }) => !column.hasRoom(bytes));
+    yield* this.#growth.until(
+      () => wanted() <= this.#capacity && isFull() === undefined,
+      () => {
+        const full = isFull();
+        return full === undefined ? this.#growSlices(this.#larger(wanted())) : full.column.growTextSlices(full.bytes);
+      },
+    );
+  }
+
+  #larger(rows: number): number {
+    return Math.max(16, 2 * this.#capacity, rows);
+  }
+
+  /** The same at once. */
+  #roomForFew(batch: Batch): void {
+    const rows = this.rows === 0 ? Math.max(batch.rows, ROWS_MIN) : this.rows + batch.rows;
+    if (this.#growth.isUnderWay || rows > this.#capacity) unsliced(this.#makeRoom(rows));
+  }
+
+  *#roomForTexts(index: number, batch: Batch, from: number, to: number): Slices<void> {
+    const column = this.columns[index]!;
+    const bytes = textBytes(batch.columns[index]!, from, to);
+    yield* this.#growth.until(
+      () => column.hasRoom(bytes),
+      () => column.growTextSlices(bytes),
+    );
+  }
+
+  *#makeRoom(rows: number): Slices<void> {
+    yield* this.#growth.until(
+      () => rows <= this.#capacity,
+      () => this.#growSlices(this.#larger(rows)),
+    );
   }
 
   #findNumbered(
@@ -159,8 +204,12 @@ export class GroupTable {
     const hashes = HASHES;
     if (parents === undefined) hashes.fill(0, 0, to - from);
     else for (let i = from; i < to; i++) hashes[i - from] = parents[batch.parent[i]!]!;
+    const isFlat = isAllZero(hashes, to - from);
     index.hash(columns, from, to, hashes);
+    if (isFlat) index.findFirst(hashes, columns, from, to, found);
+    else found.fill(-1, from, to);
     for (let i = from; i < to; i++) {
+      if (found[i]! >= 0) continue;
       const parent = parents === undefined ? 0 : parents[batch.parent[i]!]!;
       const hash = hashes[i - from]!;
       if (parent < 0) found[i] = -1;
@@ -187,6 +236,8 @@ export class GroupTable {
     for (const slot of foldsOf(this.layout)) {
       for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
         const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+        if (slot.slot.type === "text") yield* this.#roomForTexts(slot.slot.index, batch, from, to);
+        else if (this.#growth.isUnderWay) yield* this.#growth.finishSlices();
         this.#fold(slot, batch, rows, shard, from, to);
         if (to - from === ROWS_PER_SLICE) yield;
       }
@@ -214,6 +265,7 @@ export class GroupTable {
 
   /** The same at once, for few rows of groups. */
   mergeFew(batch: Batch, rows: Int32Array, shard: number): void {
+    this.#growth.finish();
     for (const slot of foldsOf(this.layout)) this.#fold(slot, batch, rows, shard, 0, batch.rows);
   }
 
@@ -222,20 +274,20 @@ export class GroupTable {
     fold(this.columns[slot.index]!, batch.columns[slot.index]!, { rows, from, to, shard, guard });
   }
 
-  #grow(rows: number): void {
-    const before = this.#capacity;
-    this.#capacity = Math.max(16, before, rows);
-    if (this.layout.order !== undefined) {
-      const shards = new Int32Array(this.#capacity);
-      shards.set(this.shards);
-      this.shards = shards;
-    }
+  *#growSlices(rows: number): Slices<void> {
+    if (this.layout.order !== undefined) this.shards = yield* grownInParts(this.shards, new Int32Array(rows));
     for (const slot of this.#held) {
       const { index, operator, type } = slot;
-      const column = this.columns[index]!;
-      column.grow(this.#capacity, { low: operator === "sum" && type === "real", shard: operator === "first" });
-      const start = startOf(slot);
-      if (start !== 0) column.values.fill(start, before);
+      const parts = { low: operator === "sum" && type === "real", shard: operator === "first", start: startOf(slot) };
+      yield* this.columns[index]!.growSlices(rows, parts);
     }
+    if (this.layout.key.length > 0) yield* this.#index.growSlices(rows);
+    this.#capacity = rows;
   }
+}
+
+function isAllZero(numbers: Int32Array, count: number): boolean {
+  let seen = 0;
+  for (let at = 0; at < count; at++) seen |= numbers[at]!;
+  return seen === 0;
 }

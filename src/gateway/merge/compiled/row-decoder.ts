@@ -77,6 +77,7 @@ class Reading {
   *slices(steps: Steps, end: number, batch: Batch, row: number, pending: Pending, depth: number): Slices<void> {
     const reader = this.#reader;
     while (reader.at < end) {
+      for (const list of batch.lists) yield* list.roomSlices(SLICE);
       const nested = this.#records(steps, end, batch, row, pending, depth, SLICE);
       if (nested !== undefined) {
         batch.columns[nested.presence]!.values[row] = 1;

@@ -59,6 +59,8 @@ export async function askRound(
       assert(!answered.has(request), "a shard enters a merge once");
       answered.add(request);
       const { length } = reply.message;
+      // Held already, with what more might have come.
+      if (reply.held !== undefined) open.release(reply.held);
       open.hold(length);
       const bounds = decodeBounds(shard, reply.bounds);
       const partial = { shard, request, message: reply.message, format: formatOf(reply, question), bounds };
@@ -139,6 +141,7 @@ export function shardQuestion(
     traceparent: open.query.intent.traceparent,
     plan,
     asked: request,
+    memory: open,
     accept,
   };
 }

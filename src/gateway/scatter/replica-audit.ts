@@ -133,7 +133,8 @@ export class ReplicaAudit {
   /** What the placement answers, as a message; undefined when it does not, or not for the state that was asked for. */
   async #ask(question: ShardQuestion, placement: PlacementLoad): Promise<ShardReply | undefined> {
     const { transport, clock, book } = this.#parts;
-    const { accept: _, ...plain } = question;
+    // Its query has ended by then, and what it holds with it.
+    const { accept: _, memory: _ended, ...plain } = question;
     const method = book.method(question.path);
     const startedAt = clock.monotonic();
     placement.begin(startedAt);

@@ -3,7 +3,7 @@ import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import type { Stamp } from "../../mesh/stamp.ts";
 import type { PartialFormat } from "../../wire/generated/skynetes/v1/shard_pb.ts";
 import type { PlacementEndpoint } from "../table/routing-state.ts";
-import type { ShardCall } from "./shard-transport.ts";
+import type { ReceiveMemory, ShardCall } from "./shard-transport.ts";
 
 export interface ShardQuestion {
   readonly expected: Stamp;
@@ -20,6 +20,8 @@ export interface ShardQuestion {
   readonly plan: MethodPlan;
   /** What `request` says. */
   readonly asked: Message;
+  /** What is received for it is held against this. */
+  readonly memory?: ReceiveMemory | undefined;
   /** What can be merged besides the method's response message. */
   readonly accept?: PartialFormat | undefined;
 }
@@ -31,7 +33,7 @@ export function callOf(
   timeoutMs: number,
   traceparent: string | undefined,
 ): ShardCall {
-  const { expected, converse, path, request, accept } = question;
+  const { expected, converse, path, request, accept, memory } = question;
   const { shard, snapshot, serviceVersion: version } = expected;
   const under = undefined;
   return {
@@ -47,6 +49,7 @@ export function callOf(
     timeoutMs,
     traceparent,
     accept,
+    memory,
     under,
   };
 }

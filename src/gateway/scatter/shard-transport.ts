@@ -52,8 +52,17 @@ export interface ShardCall extends ShardWay {
   readonly traceparent: string | undefined;
   /** What can be read besides the method's response message. */
   readonly accept?: PartialFormat | undefined;
+  /** Asked before a service is granted more than what every call may send. Absent: only the partial's own ceiling holds. */
+  readonly memory?: ReceiveMemory | undefined;
   /** Put in by the transport: what ends this call alone, where the signal ends all calls of its query. */
   under?: CallUnderWay | undefined;
+}
+
+/** The share of one query in what all of them may hold. */
+export interface ReceiveMemory {
+  /** Fault `overloaded`, which ends the query. */
+  hold(bytes: number): void;
+  release(bytes: number): void;
 }
 
 export interface CallUnderWay {
@@ -67,6 +76,8 @@ export interface ShardReply {
   readonly message: Uint8Array;
   /** Nobody else reads the message, and its memory has nothing else in it: who has the reply may give it away. */
   readonly isOwn?: boolean;
+  /** Bytes of the call's `memory` that were taken for the message: who has the reply releases them. */
+  readonly held?: number;
   /** A protobuf TopBounds, as sent. */
   readonly bounds: Uint8Array | undefined;
   /** Absent: the method's response message. */

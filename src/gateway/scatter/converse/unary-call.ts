@@ -1,7 +1,9 @@
 import type { Fault } from "../../../fault/fault.ts";
+import { faultFromUnknown } from "../../../fault/fault-from-unknown.ts";
 import { type Stamp, stampDifference } from "../../../mesh/stamp.ts";
 import type { Fragment } from "../../../wire/converse/fragment.ts";
 import { CREDIT_BYTES } from "../../../wire/converse/limits.ts";
+import { attempted } from "../shard-fault.ts";
 import type { ShardCall, ShardReply, ShardTransport } from "../shard-transport.ts";
 import { GrowingBytes } from "./growing-bytes.ts";
 import { type CallTerms, StreamCall } from "./stream-call.ts";
@@ -21,6 +23,8 @@ export class UnaryCall extends StreamCall {
   #whole: Uint8Array | undefined;
   readonly #pieces = new GrowingBytes();
   #format: Fragment["format"] = 0;
+  /** Of the query's memory. */
+  #held = 0;
 
   constructor(terms: CallTerms, sized: PartialSizes) {
     super(terms);
@@ -48,8 +52,20 @@ export class UnaryCall extends StreamCall {
     // Most partials come in one piece, with their status, and need not be put together.
     if (status !== undefined && this.#pieces.length === 0) this.#whole = data;
     else this.#pieces.append(data);
-    // The partial is taken whole whatever its size: it is its sum with others that the query bounds.
-    if (status === undefined && this.credit < CREDIT_BYTES / 2) this.grant(CREDIT_BYTES - this.credit);
+    if (status === undefined && this.credit < CREDIT_BYTES / 2) this.#grantMore(CREDIT_BYTES - this.credit);
+  }
+
+  /** What is granted may come, and will be held: so it is asked for first, and with it what every call may send. */
+  #grantMore(bytes: number): void {
+    const wanted = this.#held === 0 ? CREDIT_BYTES + bytes : bytes;
+    try {
+      this.terms.call.memory?.hold(wanted);
+    } catch (error) {
+      this.stop(faultFromUnknown(error, attempted(this.terms.call)));
+      return;
+    }
+    this.#held += wanted;
+    this.grant(bytes);
   }
 
   protected override finished(fragment: Fragment): void {
@@ -60,6 +76,8 @@ export class UnaryCall extends StreamCall {
   }
 
   protected override failed(fault: Fault): void {
+    this.terms.call.memory?.release(this.#held);
+    this.#held = 0;
     this.#reply.reject(fault);
   }
 
@@ -72,6 +90,7 @@ export class UnaryCall extends StreamCall {
       stamp: this.#stamp,
       message,
       // One that came in pieces was put together in memory of its own.
+      held: this.#held,
       isOwn: message.length > 0 && this.#whole === undefined,
       bounds: fragment.bounds,
       format: fragment.format || this.#format,

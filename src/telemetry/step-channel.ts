@@ -42,14 +42,22 @@ function counted<T>(event: StepEvent, work: (event: StepEvent) => Promise<T>): P
   return stepEnds.hasSubscribers ? published(event, work) : work(event);
 }
 
-async function published<T>(event: StepEvent, work: (event: StepEvent) => Promise<T>): Promise<T> {
+/** One promise for a step, not the three of an async function that waits: each shard call is a step. */
+function published<T>(event: StepEvent, work: (event: StepEvent) => Promise<T>): Promise<T> {
   stepBegins.publish(event);
-  try {
-    return await work(event);
-  } catch (error) {
+  const failed = (error: unknown) => {
     event.error = error;
-    throw error;
-  } finally {
     stepEnds.publish(event);
+    throw error;
+  };
+  let running: Promise<T>;
+  try {
+    running = work(event);
+  } catch (error) {
+    return Promise.reject(error).catch(failed);
   }
+  return running.then((value) => {
+    stepEnds.publish(event);
+    return value;
+  }, failed);
 }

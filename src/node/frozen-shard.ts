@@ -28,6 +28,18 @@ export function parseManifest(text: string, path: string): FrozenShard {
   }
 }
 
-export function segmentsOf(manifest: ShardManifest): Segment[] {
-  return manifest.tables.flatMap((table) => table.segments);
+/** A file that a manifest names by its content: a segment, or the removals that came with one. */
+export interface SegmentFile {
+  readonly sha256: string;
+  readonly bytes: bigint;
+  readonly rows: bigint;
+}
+
+/** All files of a snapshot. */
+export function segmentsOf(manifest: ShardManifest): SegmentFile[] {
+  return manifest.tables.flatMap((table) => table.segments).flatMap(filesOfSegment);
+}
+
+export function filesOfSegment(segment: Segment): SegmentFile[] {
+  return segment.removals === undefined ? [segment] : [segment, segment.removals];
 }

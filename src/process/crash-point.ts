@@ -19,6 +19,7 @@ export const CRASH_POINTS = [
   "ingest-committed",
   "segment-written",
   "segment-renamed",
+  "segments-merged",
   "manifest-synced",
   "manifest-renamed",
   "object-archived",

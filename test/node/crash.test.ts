@@ -18,12 +18,14 @@ const EVENTS = 2_000;
 /** What the driver of a mesh would do, from any state; ends with one snapshot of each shard. */
 async function drive(calls: ReturnType<typeof agentCalls>): Promise<string[]> {
   await calls.freeze("early", 0, cutAt(EVENTS / 2));
+  await calls.freeze("middle", 0, cutAt((EVENTS * 3) / 4));
   await calls.drop("early");
   const digests: string[] = [];
   for (const shard of [0, 1]) {
     const { manifest } = await calls.freeze("late", shard, cutAt(EVENTS + 3));
     digests.push(manifest!.stateDigest, String(manifest!.rejected));
   }
+  await calls.drop("middle");
   return digests;
 }
 

@@ -5,6 +5,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { onTestFinished } from "vitest";
 import type { ColumnType } from "../../src/mesh/column-type.ts";
 import type { TableSpec } from "../../src/mesh/table-spec.ts";
+import { visibleRows } from "../../src/service/load/visible-rows.ts";
 import type { TableManifest } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 
 /** A directory that goes away with the test. */
@@ -38,16 +39,20 @@ export function tableSpec(
 
 /** Rows of a table's segments, every value as text, sorted: read by another database than the one that wrote them. */
 export async function rowsOfSegments(shardDirectory: string, table: TableManifest): Promise<string[]> {
-  if (table.segments.length === 0) return [];
-  return rowsOfFiles(table.segments.map(({ sha256 }) => join(shardDirectory, "segments", `${sha256}.parquet`)));
+  const source = visibleRows(table, (sha256) => join(shardDirectory, "segments", `${sha256}.parquet`));
+  return source === undefined ? [] : rowsOf(source);
 }
 
-export async function rowsOfFiles(paths: readonly string[]): Promise<string[]> {
+export function rowsOfFiles(paths: readonly string[]): Promise<string[]> {
+  return rowsOf(`read_parquet([${paths.map((path) => `'${path}'`).join(", ")}])`);
+}
+
+async function rowsOf(source: string): Promise<string[]> {
   const instance = await DuckDBInstance.create(":memory:", { threads: "1" });
   const connection = await instance.connect();
   try {
-    const files = paths.map((path) => `'${path}'`).join(", ");
-    const found = await connection.runAndReadAll(`SELECT * FROM read_parquet([${files}])`);
+    // Columns of ours beside the table's are no business of a reader.
+    const found = await connection.runAndReadAll(`SELECT COLUMNS(c -> c NOT LIKE 'skynetes:%') FROM ${source}`);
     return found
       .getRowsJson()
       .map((row) => JSON.stringify(row))

@@ -1,45 +1,113 @@
 import { create } from "@bufbuild/protobuf";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ColumnType } from "../../src/mesh/column-type.ts";
 import type { Cut } from "../../src/mesh/cut.ts";
 import { combineStatistics, compareBounds } from "../../src/node/snapshot/column-statistics.ts";
-import { longestChain } from "../../src/node/snapshot/segment-chain.ts";
-import { addDigests, stateDigest } from "../../src/node/snapshot/state-digest.ts";
-import { SegmentSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
+import { firstToMerge } from "../../src/node/snapshot/compaction-rule.ts";
+import { addDigests, stateDigest, subtractDigests } from "../../src/node/snapshot/state-digest.ts";
+import { nearestState, type TableState } from "../../src/node/snapshot/table-state.ts";
+import { RemovalsSchema, SegmentSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 import { tableSpec } from "./node-fixture.ts";
 
+const TABLE = tableSpec("t", "Append", { a: "INT64" });
 const at = (position: number, topicId = "t1"): Cut => [
   { topic: "t", topicId, partition: 0, position: BigInt(position) },
 ];
 
 function segment(from: number, to: number, topicId = "t1") {
   return create(SegmentSchema, {
-    sha256: `${from}-${to}-${topicId}`,
+    sha256: `${from}-${to}`,
     rows: BigInt(to - from),
     from: { positions: [...at(from, topicId)] },
     to: { positions: [...at(to, topicId)] },
   });
 }
 
-describe("the chain of segments that a freeze names again", () => {
-  const chain = (segments: ReturnType<typeof segment>[], cut: number) => {
-    const { segments: named, reached } = longestChain(segments, at(0), at(cut));
-    return [...named.map(({ sha256 }) => sha256.replace("-t1", "")), Number(reached[0]!.position)];
-  };
+describe("the state that a freeze goes on from", () => {
+  /** Ends of its segments; the last number is the cut that the state was frozen at. */
+  const state = (...ends: number[]) => ({
+    segments: ends.slice(0, -1).map((to, i) => segment(i === 0 ? 0 : ends[i - 1]!, to)),
+    reached: at(ends.at(-1)!),
+  });
 
-  test.each([
-    ["nothing was written", [], 10, [0]],
-    ["the whole cut was written", [segment(0, 10)], 10, ["0-10", 10]],
-    ["the tail is missing", [segment(0, 10), segment(10, 20)], 25, ["0-10", "10-20", 20]],
-    ["a segment passes the cut", [segment(0, 10), segment(10, 20)], 15, ["0-10", 10]],
-    ["the only segment passes the cut", [segment(0, 10)], 5, [0]],
-    ["one long segment is better than two short", [segment(0, 5), segment(5, 10), segment(0, 10)], 12, ["0-10", 10]],
-    ["the longer way wins over the shorter", [segment(0, 9), segment(0, 5), segment(5, 10)], 10, ["0-5", "5-10", 10]],
-    ["a gap cannot be passed", [segment(0, 5), segment(6, 10)], 10, ["0-5", 5]],
-    ["a segment of a topic made anew is another's", [segment(0, 10, "t2")], 10, [0]],
-  ])("%s", (_title, segments, cut, expected) => {
-    expect(chain(segments, cut)).toEqual(expected);
-    expect(chain([...segments].reverse(), cut)).toEqual(expected);
+  test.each<[string, TableState[], number, (string | number)[] | undefined]>([
+    ["nothing was frozen", [], 10, undefined],
+    ["the whole cut was frozen", [state(10, 10)], 10, ["0-10", 10]],
+    ["the tail is missing", [state(10, 20, 20)], 25, ["0-10", "10-20", 20]],
+    ["records beyond the last segment made no row", [state(10, 12)], 25, ["0-10", 12]],
+    ["the cut lies within: the beginning of a state is one", [state(10, 20, 20)], 15, ["0-10", 10]],
+    ["the only segment passes the cut", [state(10, 10)], 5, undefined],
+    ["one long segment is better than two short", [state(5, 10, 10), state(10, 10)], 12, ["0-10", 10]],
+    ["the nearer one wins", [state(9, 9), state(5, 10, 10)], 10, ["0-5", "5-10", 10]],
+    ["a table without rows is a state too", [state(10)], 12, [10]],
+    ["a topic made anew is another", [{ segments: [segment(0, 10, "t2")], reached: at(10, "t2") }], 10, undefined],
+  ])("%s", (_title, states, cut, expected) => {
+    const nearest = (all: TableState[]) => {
+      const found = nearestState(all, TABLE, at(cut), []);
+      return found && [...found.segments.map(({ sha256 }) => sha256), Number(found.reached[0]!.position)];
+    };
+    expect(nearest(states)).toEqual(expected);
+    expect(nearest([...states].reverse())).toEqual(expected);
+  });
+
+  test("below the horizon of the store a state serves its own cut only", () => {
+    expect(nearestState([state(10, 10)], TABLE, at(20), at(11))).toBeUndefined();
+    expect(nearestState([state(10, 10)], TABLE, at(10), at(11))).toBeDefined();
+    expect(nearestState([state(10, 10)], TABLE, at(20), at(10))).toBeDefined();
+  });
+
+  test("an upsert segment without positions is named again and never added to", () => {
+    const upsert = { ...TABLE, kind: "Upsert" as const, key: ["a"] };
+    const old = { segments: [create(SegmentSchema, { sha256: "old", rows: 1n })], reached: at(10) };
+    expect(nearestState([old], upsert, at(10), [])?.segments).toEqual(old.segments);
+    expect(nearestState([old], upsert, at(11), [])).toBeUndefined();
+  });
+});
+
+describe("which segments are merged", () => {
+  const of = (...weights: number[]) => weights.map((rows) => create(SegmentSchema, { rows: BigInt(rows) }));
+  test.each<[number[], number | undefined]>([
+    [[], undefined],
+    [[5], undefined],
+    [[9000, 300, 40], undefined],
+    [[9000, 300, 40, 30], 2],
+    [[9000, 300, 160], 1],
+    [[9000, 300, 40, 5000], 0],
+    [[3, 1], undefined],
+    [[2, 1], 0],
+  ])("%j from %j on", (weights, expected) => {
+    expect(firstToMerge(of(...weights))).toBe(expected);
+  });
+
+  test("when half of all rows are removed, all are", () => {
+    const removals = (rows: number) => ({ removals: create(RemovalsSchema, { rows: BigInt(rows) }) });
+    const [base] = of(1000);
+    expect(firstToMerge([base!, create(SegmentSchema, { rows: 0n, ...removals(499) })])).toBeUndefined();
+    expect(firstToMerge([base!, create(SegmentSchema, { rows: 0n, ...removals(500) })])).toBe(0);
+  });
+
+  test("tails of any sizes: few segments, and each row written few times", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 400 }), (tails) => {
+        let segments = of();
+        let written = 0n;
+        for (const tail of tails) {
+          const first = firstToMerge(segments);
+          if (first !== undefined) {
+            const rows = segments.slice(first).reduce((sum, s) => sum + s.rows, 0n);
+            written += rows;
+            segments = [...segments.slice(0, first), create(SegmentSchema, { rows })];
+          }
+          segments = [...segments, ...of(tail)];
+          written += BigInt(tail);
+        }
+        const rows = tails.reduce((a, b) => a + b, 0);
+        expect(segments.length).toBeLessThanOrEqual(2 + Math.ceil(Math.log(rows) / Math.log(3)));
+        expect(Number(written)).toBeLessThanOrEqual(rows * (2 + Math.log(rows) / Math.log(1.5)));
+      }),
+      { numRuns: 100 },
+    );
   });
 });
 
@@ -86,6 +154,7 @@ test("digests add up without overflow and without order", () => {
   const [all, one] = ["f".repeat(32), `${"0".repeat(15)}1${"0".repeat(15)}1`];
   expect(addDigests([all, one])).toBe("0".repeat(32));
   expect(addDigests([])).toBe("0".repeat(32));
+  expect(subtractDigests(addDigests([all, one, one]), [one, all])).toBe(one);
   const tables = [
     { name: "a", rows: 1n, digest: one },
     { name: "b", rows: 2n, digest: all },

@@ -1,6 +1,5 @@
 import { Fault } from "../../fault/fault.ts";
-import type { Segment } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-import { type FrozenShard, manifestText, segmentsOf } from "../frozen-shard.ts";
+import { type FrozenShard, manifestText, type SegmentFile, segmentsOf } from "../frozen-shard.ts";
 import type { ShardDirectory } from "../snapshot/shard-directory.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 
@@ -33,8 +32,8 @@ export async function repairSegments(
   directory: ShardDirectory,
   frozen: FrozenShard,
   check: SegmentCheck,
-): Promise<Segment[]> {
-  const repaired: Segment[] = [];
+): Promise<SegmentFile[]> {
+  const repaired: SegmentFile[] = [];
   for (const segment of segmentsOf(frozen.manifest)) {
     const damage = await damageOf(directory, segment, check);
     if (damage === undefined) continue;
@@ -50,7 +49,11 @@ export async function repairSegments(
   return repaired;
 }
 
-async function damageOf(directory: ShardDirectory, segment: Segment, check: SegmentCheck): Promise<Fault | undefined> {
+async function damageOf(
+  directory: ShardDirectory,
+  segment: SegmentFile,
+  check: SegmentCheck,
+): Promise<Fault | undefined> {
   try {
     await (check === "size" ? directory.checkSize(segment) : directory.checkContent(segment));
     return undefined;

@@ -8,9 +8,10 @@ import {
   type Segment,
 } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 
-/** Statistics of a table from those of its segments: nulls add up, bounds widen. */
+/** Statistics of a table from those of its segments: nulls add up, bounds widen and stay wide where rows were removed. */
 export function combineStatistics(table: TableSpec, segments: readonly Segment[]): ColumnStatistics[] {
-  return table.columns.map(({ name, type }) => {
+  return table.columns.map(({ name, type }, index) => {
+    const removed = segments.reduce((sum, { removals }) => sum + (removals?.nulls[index] ?? 0n), 0n);
     const parts = segments.map((segment) => ({ rows: segment.rows, of: statisticsOf(segment, name) }));
     // Segments of nulls alone say nothing about the bounds; one with values but no bound makes them unknown.
     const bounding = parts.filter(({ rows, of }) => rows > of.nulls).map(({ of }) => of);
@@ -26,7 +27,7 @@ export function combineStatistics(table: TableSpec, segments: readonly Segment[]
     );
     return create(ColumnStatisticsSchema, {
       column: name,
-      nulls: parts.reduce((sum, { of }) => sum + of.nulls, 0n),
+      nulls: parts.reduce((sum, { of }) => sum + of.nulls, 0n) - removed,
       ...(min === undefined ? {} : { min }),
       ...(max === undefined ? {} : { max }),
     });

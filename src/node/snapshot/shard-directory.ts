@@ -12,8 +12,8 @@ import {
   writeDurableFile,
 } from "../../process/durable-file.ts";
 import { sha256OfFile } from "../../process/file-digest.ts";
-import type { Segment, ShardManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-import { type FrozenShard, parseManifest, segmentsOf } from "../frozen-shard.ts";
+import type { ShardManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { type FrozenShard, parseManifest, type SegmentFile, segmentsOf } from "../frozen-shard.ts";
 
 /**
  * The directory of one shard on one node; services read it, so its layout is a contract:
@@ -96,7 +96,7 @@ export class ShardDirectory {
   }
 
   /** Fault `data-corrupt`, naming the file, when a segment is missing or has another size: cheap, so done at every start. */
-  async checkSize(segment: Segment): Promise<void> {
+  async checkSize(segment: SegmentFile): Promise<void> {
     const path = this.segmentPath(segment.sha256);
     const found = await stat(path).catch(() => undefined);
     if (found === undefined) throw new Fault("data-corrupt", `read segment ${path}: the file is missing`);
@@ -106,7 +106,7 @@ export class ShardDirectory {
   }
 
   /** Fault `data-corrupt`, naming the file, when a byte differs: reads it all, so done before each bind. */
-  async checkContent(segment: Segment): Promise<void> {
+  async checkContent(segment: SegmentFile): Promise<void> {
     await this.checkSize(segment);
     const path = this.segmentPath(segment.sha256);
     const sha256 = await sha256OfFile(path);
@@ -116,7 +116,7 @@ export class ShardDirectory {
   }
 
   /** True when the segment is here with the bytes that its name says. */
-  async isSound(segment: Segment): Promise<boolean> {
+  async isSound(segment: SegmentFile): Promise<boolean> {
     try {
       await this.checkContent(segment);
       return true;

@@ -14,6 +14,16 @@ export function addDigests(digests: Iterable<string>): string {
   return upper.toString(16).padStart(16, "0") + lower.toString(16).padStart(16, "0");
 }
 
+/** What is left of a sum of digests when rows are taken away again. */
+export function subtractDigests(from: string, digests: Iterable<string>): string {
+  const negated = [...digests].map((digest) => {
+    const upper = BigInt.asUintN(64, -BigInt(`0x${digest.slice(0, 16)}`));
+    const lower = BigInt.asUintN(64, -BigInt(`0x${digest.slice(16)}`));
+    return upper.toString(16).padStart(16, "0") + lower.toString(16).padStart(16, "0");
+  });
+  return addDigests([from, ...negated]);
+}
+
 /** A shard's: the first 128 bits of the SHA-256 over its tables, sorted. */
 export function stateDigest(
   tables: readonly { readonly name: string; readonly rows: bigint; readonly digest: string }[],

@@ -15,6 +15,7 @@ import { Fault } from "../../fault/fault.ts";
 import type { ColumnType } from "../../mesh/column-type.ts";
 import { columnKind } from "../../mesh/column-type.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
+import { RESERVED_COLUMNS } from "./reserved-columns.ts";
 
 /**
  * The tables of one shard's database. A user's table lies in schema `rows` and has three columns of ours before its own:
@@ -34,11 +35,19 @@ export async function createSchema(connection: DuckDBConnection, tables: readonl
     topic VARCHAR, partition INTEGER, "offset" BIGINT, timestamp_ms BIGINT, reason VARCHAR, key BLOB, value BLOB)`);
   await connection.run("CREATE TABLE IF NOT EXISTS meta.tables (name VARCHAR PRIMARY KEY, description VARCHAR)");
   for (const table of tables) {
+    checkNames(table);
     const columns = storedColumns(table).map(({ name, sqlType }) => `${identifier(name)} ${sqlType}`);
     await connection.run(`CREATE TABLE IF NOT EXISTS ${tableName(table.name)} (${columns.join(", ")})`);
     await checkColumns(connection, table);
     await checkDescription(connection, table);
   }
+}
+
+/** Segments are read with DuckDB's own columns beside the table's. */
+function checkNames({ name, columns }: TableSpec): void {
+  const taken = columns.find((column) => RESERVED_COLUMNS.includes(column.name.toLowerCase()));
+  if (taken === undefined) return;
+  throw new Fault("invalid-manifest", `open table "${name}": a column cannot have the name "${taken.name}"`);
 }
 
 /**

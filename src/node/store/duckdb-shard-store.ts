@@ -8,10 +8,10 @@ import { nextTurn } from "../../process/turn.ts";
 import { OneAtATime } from "../one-at-a-time.ts";
 import { type AppendedRows, appendRows, recordRows, rejectRows } from "./append-rows.ts";
 import { createSchema, literal, storedColumns } from "./duckdb-schema.ts";
-import { segmentContent } from "./segment-content.ts";
-import { describeSegment, segmentSelect } from "./segment-sql.ts";
+import { writeMerged, writeTail } from "./segment-writer.ts";
 import type {
   IngestBatch,
+  MergeRequest,
   RecordPlace,
   RejectedRecord,
   SegmentContent,
@@ -172,15 +172,19 @@ export class DuckDbShardStore implements ShardStore {
 
   writeSegment(request: SegmentRequest): Promise<SegmentContent> {
     const table = this.#table(request.table);
-    const select = segmentSelect(table, request.from, request.to);
-    const attempted = `write a segment of "${table.name}"`;
+    return this.#write(`write a segment of "${table.name}"`, ({ reader }) => writeTail(reader, table, request));
+  }
+
+  mergeSegments(request: MergeRequest): Promise<SegmentContent> {
+    const table = this.#table(request.table);
+    return this.#write(`merge segments of "${table.name}"`, ({ reader }) => writeMerged(reader, table, request));
+  }
+
+  /** On the reading connection, one at a time; commits go on meanwhile. */
+  #write<T>(attempted: string, work: (database: Database) => Promise<T>): Promise<T> {
     return this.#segments.run(async () => {
       try {
-        const { reader } = await this.#commits.run(() => this.#opened());
-        // Snappy loads faster than zstd and takes less time to write; segments are read far more often than moved.
-        await reader.run(`COPY (${select}) TO ${literal(request.path)} (FORMAT parquet, COMPRESSION snappy)`);
-        const found = await reader.runAndReadAll(describeSegment(table, request.path));
-        return segmentContent(table, found.getRows()[0] as (string | null)[]);
+        return await work(await this.#commits.run(() => this.#opened()));
       } catch (error) {
         throw storeFault(error, attempted);
       }

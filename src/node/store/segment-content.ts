@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import type { TableSpec } from "../../mesh/table-spec.ts";
 import { type ColumnStatistics, ColumnStatisticsSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-import type { SegmentContent } from "./shard-store.ts";
+import type { RemovedContent, SegmentContent } from "./shard-store.ts";
 
 /** Longer bounds are left out: they would make seals large and exclude little. */
 const BOUND_BYTES_MAX = 64;
 
-/** The one row that `describeSegment` selects. */
+/** The one row that `describeRows` selects. */
 export function segmentContent(table: TableSpec, row: readonly (string | null)[]): SegmentContent {
   const [rows, upper, lower, ...columns] = row;
   const hex = (half: string | null | undefined) => BigInt(half!).toString(16).padStart(16, "0");
@@ -15,6 +15,11 @@ export function segmentContent(table: TableSpec, row: readonly (string | null)[]
     digest: hex(upper) + hex(lower),
     statistics: table.columns.map((column, i) => statisticsOf(table, column.name, columns.slice(i * 3, i * 3 + 3))),
   };
+}
+
+/** Of rows that are taken away; their bounds say nothing about those that stay. */
+export function removedContent({ rows, digest, statistics }: SegmentContent): RemovedContent {
+  return { rows, digest, nulls: statistics.map(({ nulls }) => nulls) };
 }
 
 function statisticsOf(table: TableSpec, column: string, texts: readonly (string | null)[]): ColumnStatistics {

@@ -4,26 +4,54 @@ import type { ColumnSpec, TableSpec } from "../../mesh/table-spec.ts";
 import { HIDDEN, identifier, literal, tableName } from "./duckdb-schema.ts";
 
 /**
- * The statement whose result is a segment: base ⊕ tail, worked out from rows that each know their log position.
+ * The statement whose result is a segment, worked out from rows that each know their log position.
  *
  * Rows come in an order that depends on the log alone, so that equal content mostly makes equal files. One partition's
  * rows lie in the table in the order of their offsets already and need no sort, which would take memory for all of them.
  */
 export function segmentSelect(table: TableSpec, from: Cut, to: Cut): string {
-  const columns = table.columns.map((column) => identifier(column.name)).join(", ");
-  const source = `${tableName(table.name)} WHERE ${between(from, to)}`;
-  if (table.kind === "Append") {
-    const order = to.length > 1 ? ` ORDER BY ${identifier(HIDDEN.partition)}, ${identifier(HIDDEN.offset)}` : "";
-    return `SELECT ${columns} FROM ${source}${order}`;
-  }
-  const key = table.key.map(identifier).join(", ");
-  // A key lies in one partition, so its newest record is the one with the greatest offset. Should a producer break that
-  // rule, the partition decides, so that all replicas still agree.
-  const newest = `row_number() OVER (PARTITION BY ${key} ORDER BY ${identifier(HIDDEN.offset)} DESC, ${identifier(HIDDEN.partition)})`;
+  if (table.kind === "Upsert") return visibleOf(table, `(${newestRecords(table, from, to)})`, isSplit(to));
+  const order = to.length > 1 ? ` ORDER BY ${identifier(HIDDEN.partition)}, ${identifier(HIDDEN.offset)}` : "";
+  return `SELECT ${columnsOf(table)} FROM ${tableName(table.name)} WHERE ${between(from, to)}${order}`;
+}
+
+/**
+ * The newest record of each key in [from, to), tombstones too. A key lies in one partition, so the newest is the one with
+ * the greatest offset. Should a producer break that rule, no order of its records would hold at every cut: then a key is
+ * another one in each partition, so that all replicas agree, whatever each has frozen before.
+ */
+export function newestRecords(table: TableSpec, from: Cut, to: Cut): string {
+  const key = keyOf(table, isSplit(to)).join(", ");
   return (
-    `SELECT ${columns} FROM (SELECT * FROM ${source} QUALIFY ${newest} = 1) ` +
-    `WHERE NOT ${identifier(HIDDEN.tombstone)} ORDER BY ${key}`
+    `SELECT * FROM ${tableName(table.name)} WHERE ${between(from, to)} ` +
+    `QUALIFY row_number() OVER (PARTITION BY ${key} ORDER BY ${identifier(HIDDEN.offset)} DESC) = 1`
   );
+}
+
+/** Rows of newest records, in the order of their keys. */
+export function visibleOf(table: TableSpec, records: string, split: boolean): string {
+  return (
+    `SELECT ${fileColumns(table, split)} FROM ${records} ` +
+    `WHERE NOT ${identifier(HIDDEN.tombstone)} ORDER BY ${keyOf(table, split).join(", ")}`
+  );
+}
+
+/** Of several partitions: then an upsert table's files say which one a row is of. */
+export function isSplit(cut: Cut): boolean {
+  return cut.length > 1;
+}
+
+/** What tells the rows of an upsert table apart. */
+export function keyOf(table: TableSpec, split: boolean): string[] {
+  return [...table.key, ...(split ? [HIDDEN.partition] : [])].map(identifier);
+}
+
+export function fileColumns(table: TableSpec, split: boolean): string {
+  return split ? `${columnsOf(table)}, ${identifier(HIDDEN.partition)}` : columnsOf(table);
+}
+
+function columnsOf(table: TableSpec): string {
+  return table.columns.map((column) => identifier(column.name)).join(", ");
 }
 
 function between(from: Cut, to: Cut): string {
@@ -39,15 +67,10 @@ function between(from: Cut, to: Cut): string {
 }
 
 /**
- * Rows, digest and statistics of a Parquet file in one pass. Columns of the result: rows, upper and lower half of the
- * digest's sum, then (nulls, min, max) of each column, all as text.
- *
- * The hash of a row is over the table's name and each value in the table's column order, each as `length:text` or `-` for
- * null, so that no two different rows make the same text. Their sum does not depend on the order of rows and can be
- * extended by later rows; modulo 2^64 it never overflows.
+ * Rows, digest and statistics of rows in one pass. Columns of the result: rows, upper and lower half of the digest's sum,
+ * then (nulls, min, max) of each column, all as text.
  */
-export function describeSegment(table: TableSpec, path: string): string {
-  const row = [literal(sized(table.name)), ...table.columns.map(canonical)].join(" || ");
+export function describeRows(table: TableSpec, source: string): string {
   const half = (bits: string) => `CAST(coalesce(sum(CAST(${bits} AS UBIGINT)), 0) % 18446744073709551616 AS VARCHAR)`;
   const statistics = table.columns.flatMap((column) => {
     const name = identifier(column.name);
@@ -60,8 +83,17 @@ export function describeSegment(table: TableSpec, path: string): string {
   return (
     `SELECT CAST(count(*) AS VARCHAR), ${half('"skynetes:hash" >> 64')}, ` +
     `${half('"skynetes:hash" & 18446744073709551615')}, ${statistics.join(", ")} ` +
-    `FROM (SELECT *, md5_number(${row}) AS "skynetes:hash" FROM read_parquet(${literal(path)}))`
+    `FROM (SELECT *, ${rowHash(table)} AS "skynetes:hash" FROM ${source})`
   );
+}
+
+/**
+ * Over the table's name and each value in the table's column order, each as `length:text` or `-` for null, so that no two
+ * different rows make the same text. A sum of hashes does not depend on the order of rows, can be extended by later rows
+ * and have rows taken away; modulo 2^64 it never overflows.
+ */
+function rowHash(table: TableSpec): string {
+  return `md5_number(concat(${[literal(sized(table.name)), ...table.columns.map(canonical)].join(", ")}))`;
 }
 
 function sized(text: string): string {

@@ -40,12 +40,32 @@ export interface IngestBatch {
 
 export interface SegmentRequest {
   readonly table: string;
-  /** Append tables: rows at or beyond it. Partitions that it does not name begin at 0. Upsert tables: must be empty. */
+  /** Rows at or beyond it. Partitions that it does not name begin at 0. */
   readonly from: Cut;
   /** Rows below it. Partitions that it does not name have none. */
   readonly to: Cut;
   /** The Parquet file to write; not synced. */
   readonly path: string;
+  /** Upsert tables: the table's state at `from`, in the order in which its segments were made. Absent: it has no rows. */
+  readonly base?: readonly StoredSegment[];
+  /** Where to write which rows of `base` are no longer visible; needed where there is a base. */
+  readonly removalsPath?: string;
+}
+
+/** Files of one segment. */
+export interface StoredSegment {
+  readonly sha256: string;
+  readonly path: string;
+  readonly removalsPath: string | undefined;
+}
+
+export interface MergeRequest {
+  readonly table: string;
+  /** A state's segments; those from the `first` on become one. */
+  readonly segments: readonly StoredSegment[];
+  readonly first: number;
+  readonly path: string;
+  readonly removalsPath: string;
 }
 
 /** What a segment file holds, read back from the file itself. */
@@ -54,6 +74,15 @@ export interface SegmentContent {
   /** 128 bits in hex: the sum over the rows of a hash of the row, modulo 2^64 in each half. */
   readonly digest: string;
   readonly statistics: readonly ColumnStatistics[];
+  /** Rows of earlier segments that are no longer visible, as `removalsPath` names them; absent when there are none. */
+  readonly removals?: RemovedContent;
+}
+
+export interface RemovedContent {
+  readonly rows: bigint;
+  readonly digest: string;
+  /** In the order of the table's columns. */
+  readonly nulls: readonly bigint[];
 }
 
 /**
@@ -80,11 +109,13 @@ export interface ShardStore {
   /** Rejects with an offset below the cut. */
   rejectedBelow(cut: Cut): Promise<bigint>;
   /**
-   * Writes the visible rows as Parquet, only the table's own columns. Append tables: rows of [from, to). Upsert tables:
-   * the newest row of each key below `to`, without those that a tombstone removed. The caller has seen that `to` is
-   * committed.
+   * Writes what [from, to) adds to the state at `from`, as Parquet. Append tables: its rows. Upsert tables: the newest
+   * record of each key, without tombstones, and which rows of the base these records replace or remove. With several
+   * partitions a key is one of its partition, and the file says which. The caller has seen that `to` is committed.
    */
   writeSegment(request: SegmentRequest): Promise<SegmentContent>;
+  /** Makes one segment of several without a change to what is visible; reads files only. */
+  mergeSegments(request: MergeRequest): Promise<SegmentContent>;
   close(): Promise<void>;
 }
 

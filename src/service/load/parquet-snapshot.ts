@@ -7,6 +7,7 @@ import type { LoadDatabase } from "./load-database.ts";
 import type { ScanCache } from "./scan-cache.ts";
 import type { ColumnBatch, ScanOptions, SnapshotReader } from "./snapshot-reader.ts";
 import type { VerifiedShard } from "./verify-shard.ts";
+import { visibleRows } from "./visible-rows.ts";
 
 /**
  * Strings are slow to take out of DuckDB one by one, while codes come as one typed array a chunk (1.5 M rows × 2 columns
@@ -37,9 +38,12 @@ export function parquetSnapshot(
       }
       const reads = columns.map((column) => columnRead(table, column));
       for (const column of options.orderBy ?? []) columnRead(table, column);
-      const segments = table.segments.filter((segment) => segment.rows > 0n).map((segment) => segment.sha256);
-      const scan = { table: name, rows: table.rows, files: segments.map(shard.segmentPath), reads, options };
-      if (cache === undefined || segments.length === 0) return scanFiles(database, scan);
+      const scan = { table: name, rows: table.rows, source: visibleRows(table, shard.segmentPath), reads, options };
+      if (cache === undefined || scan.source === undefined) return scanFiles(database, scan);
+      const segments = table.segments.flatMap(({ sha256, removals }) => [
+        sha256,
+        ...(removals ? [removals.sha256] : []),
+      ]);
       const key = { segments, columns: reads, orderBy: options.orderBy ?? [] };
       return cache.batches(key, table.rows, () => scanFiles(database, scan));
     },
@@ -65,15 +69,16 @@ interface Scan {
   readonly table: string;
   /** As the manifest says. */
   readonly rows: bigint;
-  readonly files: readonly string[];
+  /** Whose rows are the visible ones; `undefined`: there are none. */
+  readonly source: string | undefined;
   readonly reads: readonly ColumnRead[];
   readonly options: ScanOptions;
 }
 
 async function* scanFiles(database: LoadDatabase, scan: Scan): AsyncIterable<ColumnBatch> {
   if (scan.reads.length === 0) throw new Fault("invalid-request", `scan table "${scan.table}": no columns asked for`);
-  if (scan.files.length === 0) return;
-  const source = `read_parquet([${scan.files.map(literal).join(", ")}])`;
+  const { source } = scan;
+  if (source === undefined) return;
   const attempted = `scan table "${scan.table}"`;
   // Its own connection, since a second query on one ends a stream that is not read to its end; the ENUM types that the
   // scan makes are temporary and go with it.
@@ -156,5 +161,4 @@ async function foreign<T>(attempted: string, work: () => Promise<T>): Promise<T>
   }
 }
 
-const literal = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;

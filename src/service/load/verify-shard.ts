@@ -47,8 +47,9 @@ export async function verifyShard(files: ShardFiles): Promise<VerifiedShard> {
     }
   }
   const segmentPath = (sha256: string) => join(files.directory, "segments", `${sha256}.parquet`);
-  const segments = new Set(manifest.tables.flatMap((table) => table.segments.map((segment) => segment.sha256)));
-  for (const sha256 of segments) {
+  const segments = manifest.tables.flatMap((table) => table.segments);
+  const removals = segments.flatMap((segment) => segment.removals ?? []);
+  for (const sha256 of new Set([...segments, ...removals].map((file) => file.sha256))) {
     // A name that is no digest could also be a path to somewhere else.
     if (!SHA256.test(sha256)) throw new Fault("data-corrupt", `${manifestPath}: "${sha256}" is not a sha-256`);
     await verifySegment(segmentPath(sha256), sha256);

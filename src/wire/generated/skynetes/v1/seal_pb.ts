@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/seal.proto.
  */
 export const file_skynetes_v1_seal: GenFile = /*@__PURE__*/
-  fileDesc("ChZza3luZXRlcy92MS9zZWFsLnByb3RvEgtza3luZXRlcy52MSJQCghQb3NpdGlvbhINCgV0b3BpYxgBIAEoCRIQCgh0b3BpY19pZBgCIAEoCRIRCglwYXJ0aXRpb24YAyABKAUSEAoIcG9zaXRpb24YBCABKAMiLwoDQ3V0EigKCXBvc2l0aW9ucxgBIAMoCzIVLnNreW5ldGVzLnYxLlBvc2l0aW9uItkBCg1TaGFyZE1hbmlmZXN0EgwKBG1lc2gYASABKAkSDQoFc2hhcmQYAiABKAUSEAoIc25hcHNob3QYAyABKAkSHQoDY3V0GAQgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EioKBnRhYmxlcxgFIAMoCzIaLnNreW5ldGVzLnYxLlRhYmxlTWFuaWZlc3QSFAoMc3RhdGVfZGlnZXN0GAYgASgJEhAKCHJlamVjdGVkGAcgASgDEiYKBXZpZXdzGAggASgLMhcuc2t5bmV0ZXMudjEuU2hhcmRWaWV3cyJGCgpTaGFyZFZpZXdzEhAKCGRhdGFiYXNlGAEgASgJEiYKBnRhYmxlcxgCIAMoCzIWLnNreW5ldGVzLnYxLlRhYmxlVmlldyIoCglUYWJsZVZpZXcSDQoFdGFibGUYASABKAkSDAoEdmlldxgCIAEoCSLPAQoNVGFibGVNYW5pZmVzdBIMCgRuYW1lGAEgASgJEhEKCWJyb2FkY2FzdBgCIAEoCBIkCgdjb2x1bW5zGAMgAygLMhMuc2t5bmV0ZXMudjEuQ29sdW1uEgwKBHJvd3MYBCABKAMSDgoGZGlnZXN0GAUgASgJEiYKCHNlZ21lbnRzGAYgAygLMhQuc2t5bmV0ZXMudjEuU2VnbWVudBIxCgpzdGF0aXN0aWNzGAcgAygLMh0uc2t5bmV0ZXMudjEuQ29sdW1uU3RhdGlzdGljcyI2CgZDb2x1bW4SDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhAKCG51bGxhYmxlGAMgASgIIrcBCgdTZWdtZW50Eg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoAxIMCgRyb3dzGAMgASgDEg4KBmRpZ2VzdBgEIAEoCRIeCgRmcm9tGAUgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EhwKAnRvGAYgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EjEKCnN0YXRpc3RpY3MYByADKAsyHS5za3luZXRlcy52MS5Db2x1bW5TdGF0aXN0aWNzImUKEENvbHVtblN0YXRpc3RpY3MSDgoGY29sdW1uGAEgASgJEg0KBW51bGxzGAIgASgDEhAKA21pbhgDIAEoCUgAiAEBEhAKA21heBgEIAEoCUgBiAEBQgYKBF9taW5CBgoEX21heCL1AQoEU2VhbBIMCgRtZXNoGAEgASgJEhAKCHNuYXBzaG90GAIgASgJEg4KBnNoYXJkcxgDIAEoBRIdCgNjdXQYBCABKAsyEC5za3luZXRlcy52MS5DdXQSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFYXNfb2YYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmluZXhhY3RfdG9waWNzGAcgAygJEisKC3NoYXJkX3NlYWxzGAggAygLMhYuc2t5bmV0ZXMudjEuU2hhcmRTZWFsItUBCglTaGFyZFNlYWwSDQoFc2hhcmQYASABKAUSFAoMc3RhdGVfZGlnZXN0GAIgASgJEgwKBHJvd3MYAyABKAMSFgoOYnJvYWRjYXN0X3Jvd3MYBCABKAMSDQoFYnl0ZXMYBSABKAMSEAoIcmVqZWN0ZWQYBiABKAMSLAoGdGFibGVzGAcgAygLMhwuc2t5bmV0ZXMudjEuVGFibGVTdGF0aXN0aWNzEi4KCHJlcGxpY2FzGAggAygLMhwuc2t5bmV0ZXMudjEuUmVwbGljYU1hbmlmZXN0Il4KD1RhYmxlU3RhdGlzdGljcxINCgV0YWJsZRgBIAEoCRIMCgRyb3dzGAIgASgDEi4KB2NvbHVtbnMYAyADKAsyHS5za3luZXRlcy52MS5Db2x1bW5TdGF0aXN0aWNzIi8KD1JlcGxpY2FNYW5pZmVzdBIMCgRub2RlGAEgASgJEg4KBnNoYTI1NhgCIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChZza3luZXRlcy92MS9zZWFsLnByb3RvEgtza3luZXRlcy52MSJQCghQb3NpdGlvbhINCgV0b3BpYxgBIAEoCRIQCgh0b3BpY19pZBgCIAEoCRIRCglwYXJ0aXRpb24YAyABKAUSEAoIcG9zaXRpb24YBCABKAMiLwoDQ3V0EigKCXBvc2l0aW9ucxgBIAMoCzIVLnNreW5ldGVzLnYxLlBvc2l0aW9uItkBCg1TaGFyZE1hbmlmZXN0EgwKBG1lc2gYASABKAkSDQoFc2hhcmQYAiABKAUSEAoIc25hcHNob3QYAyABKAkSHQoDY3V0GAQgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EioKBnRhYmxlcxgFIAMoCzIaLnNreW5ldGVzLnYxLlRhYmxlTWFuaWZlc3QSFAoMc3RhdGVfZGlnZXN0GAYgASgJEhAKCHJlamVjdGVkGAcgASgDEiYKBXZpZXdzGAggASgLMhcuc2t5bmV0ZXMudjEuU2hhcmRWaWV3cyJGCgpTaGFyZFZpZXdzEhAKCGRhdGFiYXNlGAEgASgJEiYKBnRhYmxlcxgCIAMoCzIWLnNreW5ldGVzLnYxLlRhYmxlVmlldyIoCglUYWJsZVZpZXcSDQoFdGFibGUYASABKAkSDAoEdmlldxgCIAEoCSLPAQoNVGFibGVNYW5pZmVzdBIMCgRuYW1lGAEgASgJEhEKCWJyb2FkY2FzdBgCIAEoCBIkCgdjb2x1bW5zGAMgAygLMhMuc2t5bmV0ZXMudjEuQ29sdW1uEgwKBHJvd3MYBCABKAMSDgoGZGlnZXN0GAUgASgJEiYKCHNlZ21lbnRzGAYgAygLMhQuc2t5bmV0ZXMudjEuU2VnbWVudBIxCgpzdGF0aXN0aWNzGAcgAygLMh0uc2t5bmV0ZXMudjEuQ29sdW1uU3RhdGlzdGljcyI2CgZDb2x1bW4SDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhAKCG51bGxhYmxlGAMgASgIIuABCgdTZWdtZW50Eg4KBnNoYTI1NhgBIAEoCRINCgVieXRlcxgCIAEoAxIMCgRyb3dzGAMgASgDEg4KBmRpZ2VzdBgEIAEoCRIeCgRmcm9tGAUgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EhwKAnRvGAYgASgLMhAuc2t5bmV0ZXMudjEuQ3V0EjEKCnN0YXRpc3RpY3MYByADKAsyHS5za3luZXRlcy52MS5Db2x1bW5TdGF0aXN0aWNzEicKCHJlbW92YWxzGAggASgLMhUuc2t5bmV0ZXMudjEuUmVtb3ZhbHMiVgoIUmVtb3ZhbHMSDgoGc2hhMjU2GAEgASgJEg0KBWJ5dGVzGAIgASgDEgwKBHJvd3MYAyABKAMSDgoGZGlnZXN0GAQgASgJEg0KBW51bGxzGAUgAygDImUKEENvbHVtblN0YXRpc3RpY3MSDgoGY29sdW1uGAEgASgJEg0KBW51bGxzGAIgASgDEhAKA21pbhgDIAEoCUgAiAEBEhAKA21heBgEIAEoCUgBiAEBQgYKBF9taW5CBgoEX21heCL1AQoEU2VhbBIMCgRtZXNoGAEgASgJEhAKCHNuYXBzaG90GAIgASgJEg4KBnNoYXJkcxgDIAEoBRIdCgNjdXQYBCABKAsyEC5za3luZXRlcy52MS5DdXQSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFYXNfb2YYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmluZXhhY3RfdG9waWNzGAcgAygJEisKC3NoYXJkX3NlYWxzGAggAygLMhYuc2t5bmV0ZXMudjEuU2hhcmRTZWFsItUBCglTaGFyZFNlYWwSDQoFc2hhcmQYASABKAUSFAoMc3RhdGVfZGlnZXN0GAIgASgJEgwKBHJvd3MYAyABKAMSFgoOYnJvYWRjYXN0X3Jvd3MYBCABKAMSDQoFYnl0ZXMYBSABKAMSEAoIcmVqZWN0ZWQYBiABKAMSLAoGdGFibGVzGAcgAygLMhwuc2t5bmV0ZXMudjEuVGFibGVTdGF0aXN0aWNzEi4KCHJlcGxpY2FzGAggAygLMhwuc2t5bmV0ZXMudjEuUmVwbGljYU1hbmlmZXN0Il4KD1RhYmxlU3RhdGlzdGljcxINCgV0YWJsZRgBIAEoCRIMCgRyb3dzGAIgASgDEi4KB2NvbHVtbnMYAyADKAsyHS5za3luZXRlcy52MS5Db2x1bW5TdGF0aXN0aWNzIi8KD1JlcGxpY2FNYW5pZmVzdBIMCgRub2RlGAEgASgJEg4KBnNoYTI1NhgCIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * The next offset to apply of one partition.
@@ -219,7 +219,9 @@ export type TableManifest = Message<"skynetes.v1.TableManifest"> & {
   digest: string;
 
   /**
-   * Together they hold the visible rows, each once.
+   * Together they hold the visible rows, each once: all rows of the segments but those that removals name. In the order in
+   * which they were made; the first n are the table's state at the `to` of the n-th. The last one's `from` is the cut of
+   * the state that this one was made from: where an earlier snapshot has that cut, it and its removals are the difference.
    *
    * @generated from field: repeated skynetes.v1.Segment segments = 6;
    */
@@ -296,7 +298,8 @@ export type Segment = Message<"skynetes.v1.Segment"> & {
   digest: string;
 
   /**
-   * Append tables: the positions it covers, `from` inclusive, `to` exclusive. Empty for compacted upsert tables.
+   * The positions it covers, `from` inclusive, `to` exclusive: of an upsert table, the newest rows of the keys that have a
+   * record there.
    *
    * @generated from field: skynetes.v1.Cut from = 5;
    */
@@ -313,6 +316,13 @@ export type Segment = Message<"skynetes.v1.Segment"> & {
    * @generated from field: repeated skynetes.v1.ColumnStatistics statistics = 7;
    */
   statistics: ColumnStatistics[];
+
+  /**
+   * Upsert tables: rows of segments before it that are no longer visible. Absent when there are none.
+   *
+   * @generated from field: skynetes.v1.Removals removals = 8;
+   */
+  removals?: Removals | undefined;
 };
 
 /**
@@ -321,6 +331,50 @@ export type Segment = Message<"skynetes.v1.Segment"> & {
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
   messageDesc(file_skynetes_v1_seal, 7);
+
+/**
+ * An immutable Parquet file of the columns `segment` (the SHA-256 that names a segment) and `row` (from 0, in the order of
+ * that segment's file). Lies where segments do.
+ *
+ * @generated from message skynetes.v1.Removals
+ */
+export type Removals = Message<"skynetes.v1.Removals"> & {
+  /**
+   * @generated from field: string sha256 = 1;
+   */
+  sha256: string;
+
+  /**
+   * @generated from field: int64 bytes = 2;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: int64 rows = 3;
+   */
+  rows: bigint;
+
+  /**
+   * Of the rows that it removes; what is subtracted from the table's digest.
+   *
+   * @generated from field: string digest = 4;
+   */
+  digest: string;
+
+  /**
+   * Nulls of those rows, in the order of the table's columns.
+   *
+   * @generated from field: repeated int64 nulls = 5;
+   */
+  nulls: bigint[];
+};
+
+/**
+ * Describes the message skynetes.v1.Removals.
+ * Use `create(RemovalsSchema)` to create a new message.
+ */
+export const RemovalsSchema: GenMessage<Removals> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_seal, 8);
 
 /**
  * @generated from message skynetes.v1.ColumnStatistics
@@ -337,6 +391,7 @@ export type ColumnStatistics = Message<"skynetes.v1.ColumnStatistics"> & {
   nulls: bigint;
 
   /**
+   * No value is less or greater. Rows that were removed since may have made them so; exact where none were.
    * Absent when the column has no value. As text: numbers in decimal, dates and timestamps in ISO 8601 (UTC), bytes in
    * hex. Strings and bytes longer than 64 bytes have no bounds.
    *
@@ -355,7 +410,7 @@ export type ColumnStatistics = Message<"skynetes.v1.ColumnStatistics"> & {
  * Use `create(ColumnStatisticsSchema)` to create a new message.
  */
 export const ColumnStatisticsSchema: GenMessage<ColumnStatistics> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 8);
+  messageDesc(file_skynetes_v1_seal, 9);
 
 /**
  * A whole snapshot: what every shard holds.
@@ -415,7 +470,7 @@ export type Seal = Message<"skynetes.v1.Seal"> & {
  * Use `create(SealSchema)` to create a new message.
  */
 export const SealSchema: GenMessage<Seal> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 9);
+  messageDesc(file_skynetes_v1_seal, 10);
 
 /**
  * @generated from message skynetes.v1.ShardSeal
@@ -473,7 +528,7 @@ export type ShardSeal = Message<"skynetes.v1.ShardSeal"> & {
  * Use `create(ShardSealSchema)` to create a new message.
  */
 export const ShardSealSchema: GenMessage<ShardSeal> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 10);
+  messageDesc(file_skynetes_v1_seal, 11);
 
 /**
  * @generated from message skynetes.v1.TableStatistics
@@ -500,7 +555,7 @@ export type TableStatistics = Message<"skynetes.v1.TableStatistics"> & {
  * Use `create(TableStatisticsSchema)` to create a new message.
  */
 export const TableStatisticsSchema: GenMessage<TableStatistics> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 11);
+  messageDesc(file_skynetes_v1_seal, 12);
 
 /**
  * @generated from message skynetes.v1.ReplicaManifest
@@ -522,5 +577,5 @@ export type ReplicaManifest = Message<"skynetes.v1.ReplicaManifest"> & {
  * Use `create(ReplicaManifestSchema)` to create a new message.
  */
 export const ReplicaManifestSchema: GenMessage<ReplicaManifest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_seal, 12);
+  messageDesc(file_skynetes_v1_seal, 13);
 

@@ -145,6 +145,8 @@ test("a freeze of an upsert table writes what changed, and which rows are so no 
     place(5000, "new"),
     place(5001, "not for long"),
     place(5001, null),
+    place(7, "seven again"),
+    place(9, null),
   ];
   await replica.ingest(history, [500]);
   const at = (n: number) =>
@@ -160,6 +162,40 @@ test("a freeze of an upsert table writes what changed, and which rows are so no 
   });
   expect(second.manifest.tables[1]!.rows).toBe(3000n);
   expect(await replica.rows(second.manifest.tables)).toEqual(modelRows(history, at(3005)));
+
+  // A row that is removed already is not removed again, nor when its segments are merged.
+  const third = await replica.freeze("third", at(3006));
+  expect(third.manifest.tables[1]!.segments.map(({ rows, removals }) => [rows, removals?.rows])).toEqual([
+    [3000n, undefined],
+    [2n, 2n],
+    [1n, 1n],
+  ]);
+  const fourth = await replica.freeze("fourth", at(3007));
+  expect(fourth.manifest.tables[1]!.segments.map(({ rows, removals }) => [rows, removals?.rows])).toEqual([
+    [3000n, undefined],
+    [2n, 2n],
+    [0n, 1n],
+  ]);
+  for (const [{ manifest }, n] of [
+    [third, 3006],
+    [fourth, 3007],
+  ] as const) {
+    expect(await replica.rows(manifest.tables)).toEqual(modelRows(history, at(n)));
+    expect(manifest.stateDigest).toBe((await replica.freeze(`whole-${n}`, at(n), [])).manifest.stateDigest);
+  }
+  await replica.close();
+});
+
+test("rows that are sent again as they were replace themselves", async () => {
+  const replica = await Replica.open();
+  const all = [0, 2, 4].map((code): ModelRecord => ({ table: "places", partition: 0, code, text: "as before" }));
+  const history = [...all, ...all];
+  await replica.ingest(history, [500]);
+  for (const half of [0.5, 1]) {
+    const cut = cutAt(history, [half, half]);
+    const { manifest } = await replica.freeze(`at-${half * 2}`, cut);
+    expect(await replica.rows(manifest.tables)).toEqual(modelRows(history, cut));
+  }
   await replica.close();
 });
 

@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
+import { type Cut, cutText } from "../../mesh/cut.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
 import { literal } from "./duckdb-schema.ts";
 import { removedContent, segmentContent } from "./segment-content.ts";
@@ -18,12 +19,12 @@ export async function writeTail(
 ): Promise<SegmentContent> {
   const { from, to, path, base = [], removalsPath } = request;
   if (table.kind === "Append" || base.length === 0) {
-    return writeRows(connection, table, segmentSelect(table, from, to), path);
+    return writeRows(connection, table, segmentSelect(table, from, to), path, tailOrigin(from, to));
   }
   const split = isSplit(to);
   try {
     await connection.run(`CREATE OR REPLACE TEMP TABLE "skynetes:tail" AS ${newestRecords(table, from, to)}`);
-    const content = await writeRows(connection, table, visibleOf(table, TAIL, split), path);
+    const content = await writeRows(connection, table, visibleOf(table, TAIL, split), path, tailOrigin(from, to));
     const replaced =
       `SELECT r."skynetes:segment" AS segment, r."skynetes:row" AS row FROM ${visibleRows(base)} AS r ` +
       `SEMI JOIN ${TAIL} AS t ON ${sameKey("r", "t", keyOf(table, split))}`;
@@ -43,7 +44,8 @@ export async function writeMerged(
   const split = table.kind === "Upsert" && (await hasPartitions(connection, merged));
   const order = table.kind === "Upsert" ? ` ORDER BY ${keyOf(table, split).join(", ")}` : "";
   const select = `SELECT ${fileColumns(table, split)} FROM ${visibleRows(merged)}${order}`;
-  const content = await writeRows(connection, table, select, path);
+  const origin = merged.map(({ sha256 }) => sha256).join(" ");
+  const content = await writeRows(connection, table, select, path, origin);
   const places = removedPlaces(merged, before);
   if (places === undefined) return content;
   return withRemovals(content, await writeRemovals(connection, table, places, before, removalsPath));
@@ -54,9 +56,18 @@ async function hasPartitions(connection: DuckDBConnection, segments: readonly St
   return found.columnNames().includes("skynetes:partition");
 }
 
-async function writeRows(connection: DuckDBConnection, table: TableSpec, select: string, path: string) {
+function tailOrigin(from: Cut, to: Cut): string {
+  return `${cutText(from)} to ${cutText(to)}`;
+}
+
+/**
+ * Removals name a segment by its content, so no two of a state may be alike: rows that are sent again as they were would
+ * make the same file again, and what removes the old ones would remove the new. So a file says what it was made of.
+ */
+async function writeRows(connection: DuckDBConnection, table: TableSpec, select: string, path: string, origin: string) {
+  const metadata = table.kind === "Upsert" ? `, KV_METADATA {origin: ${literal(origin)}}` : "";
   // Snappy loads faster than zstd and takes less time to write; segments are read far more often than moved.
-  await connection.run(`COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION snappy)`);
+  await connection.run(`COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION snappy${metadata})`);
   const found = await connection.runAndReadAll(describeRows(table, parquet([path])));
   return segmentContent(table, found.getRows()[0] as (string | null)[]);
 }

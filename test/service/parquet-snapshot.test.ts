@@ -64,6 +64,36 @@ const EVERY_TYPE: FixtureTable = {
 };
 
 describe("scan", () => {
+  test("leaves out what removals name, each row once, in order and by dictionary", () => {
+    const place = (code: number, name: string) => `(${code}, '${name}')`;
+    const segment = (...rows: string[]) =>
+      `SELECT code::INTEGER AS code, name FROM (VALUES ${rows.join()}) AS v(code, name)`;
+    const places: FixtureTable = {
+      name: "places",
+      columns: [
+        { name: "code", type: "INT32" },
+        { name: "name", type: "STRING" },
+      ],
+      segments: [
+        segment(place(1, "a"), place(2, "b"), place(3, "c")),
+        segment(place(2, "B"), place(4, "d")),
+        segment(place(4, "D")),
+      ],
+      removed: [
+        [0, 1],
+        [0, 2],
+        [1, 1],
+      ],
+    };
+    return loading([places], async (snapshot) => {
+      expect(await rowsOf(snapshot, "places", ["name", "code"], { orderBy: ["name"] })).toEqual([
+        ["B", 2],
+        ["D", 4],
+        ["a", 1],
+      ]);
+    });
+  });
+
   test("gives every type exactly, nulls included, over several segments", () =>
     loading([EVERY_TYPE], async (snapshot) => {
       expect(snapshot.shard).toBe(3);

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { create, toJsonString } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { ShardManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
+import { type SegmentSchema, ShardManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 
 /** A table of a test's shard: each of `segments` is a SELECT whose rows become one Parquet file. */
 export interface FixtureTable {
@@ -11,6 +11,8 @@ export interface FixtureTable {
   readonly broadcast?: boolean;
   readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable?: boolean }[];
   readonly segments: readonly string[];
+  /** Rows that are visible no more: the segment's place in `segments`, the row's in its file. They come with the last one. */
+  readonly removed?: readonly (readonly [segment: number, row: number])[];
   /** What the manifest says, where it is to be wrong. */
   readonly rows?: bigint;
 }
@@ -37,21 +39,31 @@ export async function writeShard(
   await mkdir(join(directory, "segments"), { recursive: true });
   await mkdir(join(directory, "snapshots", id.snapshot), { recursive: true });
   const paths: string[] = [];
+  const writeParquet = async (name: string, select: string) => {
+    const temporary = join(directory, "segments", `${id.snapshot}-${id.shard}-${name}.tmp`);
+    await connection.run(`COPY (${select}) TO '${temporary}' (FORMAT parquet)`);
+    const counted = await connection.runAndReadAll(`SELECT count(*) FROM read_parquet('${temporary}')`);
+    const bytes = await readFile(temporary);
+    const sha256 = sha256Of(bytes);
+    const path = join(directory, "segments", `${sha256}.parquet`);
+    await rename(temporary, path);
+    paths.push(path);
+    return { sha256, bytes: BigInt(bytes.length), rows: counted.getRows()[0]?.[0] as bigint };
+  };
   const manifests = [];
   for (const table of tables) {
-    const segments = [];
+    const segments: MessageInitShape<typeof SegmentSchema>[] = [];
     for (const [index, select] of table.segments.entries()) {
-      const temporary = join(directory, "segments", `${id.snapshot}-${id.shard}-${table.name}-${index}.tmp`);
-      await connection.run(`COPY (${select}) TO '${temporary}' (FORMAT parquet)`);
-      const counted = await connection.runAndReadAll(`SELECT count(*) FROM read_parquet('${temporary}')`);
-      const bytes = await readFile(temporary);
-      const sha256 = sha256Of(bytes);
-      const path = join(directory, "segments", `${sha256}.parquet`);
-      await rename(temporary, path);
-      paths.push(path);
-      segments.push({ sha256, bytes: BigInt(bytes.length), rows: counted.getRows()[0]?.[0] as bigint });
+      segments.push(await writeParquet(`${table.name}-${index}`, select));
     }
-    const rows = table.rows ?? segments.reduce((sum, segment) => sum + segment.rows, 0n);
+    const removed = table.removed ?? [];
+    if (removed.length > 0) {
+      const places = removed.map(([segment, row]) => `('${segments[segment]?.sha256}', ${row})`).join(", ");
+      const select = `SELECT * FROM (VALUES ${places}) AS places(segment, row)`;
+      segments.at(-1)!.removals = await writeParquet(`${table.name}-removals`, select);
+    }
+    const held = segments.reduce((sum, segment) => sum + (segment.rows ?? 0n), 0n);
+    const rows = table.rows ?? held - BigInt(removed.length);
     manifests.push({
       name: table.name,
       broadcast: table.broadcast ?? false,

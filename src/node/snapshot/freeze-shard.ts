@@ -9,6 +9,7 @@ import {
 } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { type FrozenShard, frozenShard, manifestText } from "../frozen-shard.ts";
 import type { ShardStore } from "../store/shard-store.ts";
+import { storeFault } from "../store/store-fault.ts";
 import { freezeTable } from "./freeze-table.ts";
 import { cutFromWire, wireCut } from "./manifest-cut.ts";
 import type { ShardDirectory } from "./shard-directory.ts";
@@ -34,6 +35,19 @@ export interface FreezeRequest {
  * Faults: `cut-not-reached`, `cut-below-horizon`, `topic-recreated`, `store-failed`.
  */
 export async function freezeShard(request: FreezeRequest): Promise<FrozenShard> {
+  try {
+    return await frozen(request);
+  } catch (error) {
+    throw isDiskError(error) ? storeFault(error, `freeze shard ${request.shard} as "${request.snapshot}"`) : error;
+  }
+}
+
+/** What a file system says, such as that it is full: the same freeze may succeed later. */
+function isDiskError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && "code" in error;
+}
+
+async function frozen(request: FreezeRequest): Promise<FrozenShard> {
   const { mesh, shard, snapshot, cut, store, directory } = request;
   const horizon = await store.horizon();
   await checkCut(request, horizon);

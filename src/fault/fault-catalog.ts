@@ -42,6 +42,7 @@ export const CATALOG = {
   "permission-denied": { code: "PERMISSION_DENIED", http: 403, title: "Not allowed", retryable: false },
   "snapshot-exists": { code: "ALREADY_EXISTS", http: 409, title: "The snapshot exists", retryable: false },
   "snapshot-retired": { code: "NOT_FOUND", http: 410, title: "The snapshot is retired", retryable: false },
+  "snapshot-expired": { code: "NOT_FOUND", http: 410, title: "The snapshot has expired", retryable: false },
   "snapshot-not-bound": {
     code: "FAILED_PRECONDITION",
     http: 409,
@@ -92,6 +93,12 @@ export const CATALOG = {
   "store-locked": { code: "FAILED_PRECONDITION", http: 409, title: "Another process holds the store", retryable: true },
   "port-in-use": { code: "UNAVAILABLE", http: 503, title: "The port is taken", retryable: true },
   "store-failed": { code: "UNAVAILABLE", http: 503, title: "The store cannot be used now", retryable: true },
+  "archive-unavailable": {
+    code: "UNAVAILABLE",
+    http: 503,
+    title: "The archive cannot be used now",
+    retryable: true,
+  },
   fenced: { code: "ABORTED", http: 409, title: "Another writer has taken over", retryable: false },
   "bad-input-file": { code: "INVALID_ARGUMENT", http: 400, title: "The file cannot be loaded", retryable: false },
   "out-of-memory": { code: "RESOURCE_EXHAUSTED", http: 503, title: "No memory for this", retryable: true },

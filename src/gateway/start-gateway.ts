@@ -1,3 +1,4 @@
+import { ArchiveProcess } from "../archive/archive-process.ts";
 import { Fault } from "../fault/fault.ts";
 import { sleep } from "../process/clock.ts";
 import { watchLoopDelay } from "../process/loop-delay.ts";
@@ -37,12 +38,13 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
       ? undefined
       : new ConverseTransport({ clock, randomness, unary, partialBytesMax: limits.partialBytesMax });
   const transport = streams ?? unary;
+  const archive = new ArchiveProcess({ root: config.archiveDirectory, clock });
   let closing = false;
 
   const tables = new TableKeeper({
     transport,
     readSeal: async (snapshot, sha256) => {
-      const found = await readSeal(config.archiveDirectory, snapshot, sha256);
+      const found = await readSeal(archive.files, snapshot, sha256);
       if (found !== undefined) return found.seal;
       throw new Fault("data-corrupt", `read seal of "${snapshot}": the archive has none`);
     },
@@ -104,6 +106,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     admin?.force();
     await gently;
     transport.close();
+    archive.close();
     loopDelay.close();
     await gateway.threads.close();
   };

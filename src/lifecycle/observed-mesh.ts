@@ -50,6 +50,8 @@ export interface ObservedShard {
   readonly rejected: bigint;
   /** Ingest has stopped for a reason that needs a person. */
   readonly alarm: string | undefined;
+  /** The node cannot use its archive: it freezes nothing until it can. */
+  readonly archiveAlarm?: string | undefined;
 }
 
 export interface FrozenReplica {

@@ -35,7 +35,8 @@ export function planFreeze(facts: MeshFacts): PlanStep {
 function tellAlarms(facts: MeshFacts, step: PlanStepBuilder): void {
   for (const { name, status } of facts.observed.nodes) {
     if (status.kind !== "up") continue;
-    for (const { shard, alarm } of status.shards) {
+    for (const { shard, alarm, archiveAlarm } of status.shards) {
+      if (archiveAlarm !== undefined) step.wait(undefined, `shard ${shard} on ${name}: ${archiveAlarm}`);
       if (alarm !== undefined) step.wait(undefined, `shard ${shard} on ${name}: ${alarm}`);
     }
   }

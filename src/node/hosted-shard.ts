@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Fault } from "../fault/fault.ts";
-import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { type Cut, cutOf, cutText, positionIn } from "../mesh/cut.ts";
+import { sleep } from "../process/clock.ts";
 import type { Archive, ArchiveKey } from "./archive/archive.ts";
 import { archiveShard } from "./archive/archive-shard.ts";
 import { repairSegments, restoreSnapshot } from "./archive/restore-snapshot.ts";
@@ -11,6 +11,7 @@ import { INGEST_LIMITS } from "./ingest/ingest-limits.ts";
 import { ingestPartition } from "./ingest/ingest-partition.ts";
 import { IngestStatus } from "./ingest/ingest-status.ts";
 import { recordDecoder } from "./ingest/record-decoder.ts";
+import { type LoadedSnapshots, loadSnapshots } from "./load-snapshots.ts";
 import { type NodeConfig, STORE_LIMITS } from "./node-config.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { freezeShard } from "./snapshot/freeze-shard.ts";
@@ -21,6 +22,7 @@ import type { RecordPlace, RejectedRecord, ShardStore } from "./store/shard-stor
 
 /** Freezes and drops that may wait for one another. */
 const CHANGES_WAITING_MAX = 64;
+const ARCHIVE_RETRY_MS = 1_000;
 
 /** One shard on this node: its store, its ingest, its snapshots. */
 export class HostedShard {
@@ -36,6 +38,8 @@ export class HostedShard {
   /** Snapshots whose files are damaged beyond repair; a freeze at the same cut makes them anew. */
   readonly #damaged: Map<string, Fault>;
   readonly #horizon: Cut;
+  /** Whole here, and not known to be in the archive, which could not be used when they were loaded. */
+  readonly #unarchived: Set<string>;
   #loops: Promise<unknown> = Promise.resolve();
 
   private constructor(config: NodeConfig, shard: number, parts: Parts) {
@@ -47,6 +51,7 @@ export class HostedShard {
     this.#holdings = parts.holdings;
     this.#frozen = parts.snapshots.frozen;
     this.#damaged = parts.snapshots.damaged;
+    this.#unarchived = parts.snapshots.unarchived;
     this.#horizon = parts.horizon;
     this.status = parts.status;
     this.#changes = new OneAtATime(`change the snapshots of shard ${shard}`, CHANGES_WAITING_MAX);
@@ -83,7 +88,29 @@ export class HostedShard {
         signal,
       );
     });
-    this.#loops = Promise.allSettled(loops);
+    this.#loops = Promise.allSettled([...loops, this.#archiveRest(signal)]);
+  }
+
+  /** What was loaded while the archive could not be used. */
+  async #archiveRest(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#config;
+    while (this.#unarchived.size > 0) {
+      await sleep(clock, ARCHIVE_RETRY_MS, signal);
+      for (const snapshot of this.#unarchived) {
+        await this.#changes.run(() => this.#archiveAgain(snapshot)).catch(() => {});
+      }
+    }
+  }
+
+  async #archiveAgain(snapshot: string): Promise<void> {
+    const frozen = this.#frozen.get(snapshot);
+    try {
+      if (frozen !== undefined) await archiveShard(this.#archive, this.#key(snapshot), frozen, this.#directory);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.id !== "data-corrupt") throw error;
+      this.#giveUp(snapshot, error);
+    }
+    this.#unarchived.delete(snapshot);
   }
 
   get horizon(): Cut {
@@ -96,7 +123,13 @@ export class HostedShard {
 
   get alarm(): string {
     const damage = [...this.#damaged].map(([snapshot, fault]) => `snapshot "${snapshot}": ${fault.message}`);
-    return [this.status.alarm, ...damage].filter((text) => text !== "").join("; ");
+    const fenced = this.#archive.fenced(this.shard) ?? "";
+    return [this.status.alarm, ...damage, fenced].filter((text) => text !== "").join("; ");
+  }
+
+  /** Ends by itself. */
+  get archiveAlarm(): string {
+    return this.#archive.trouble() ?? "";
   }
 
   /** At most `limit` of the rejects behind `after`, fewer when they are large. */
@@ -108,7 +141,7 @@ export class HostedShard {
   freeze(snapshot: string, wished: Cut): Promise<FrozenShard> {
     const cut = this.#cutOfHoldings(snapshot, wished);
     return this.#changes.run(async () => {
-      const frozen = (await this.#there(snapshot, cut)) ?? (await this.#anew(snapshot, cut));
+      const frozen = (await this.#there(snapshot, cut)) ?? (await this.#anewOrAdopted(snapshot, cut));
       this.#frozen.set(snapshot, frozen);
       this.#damaged.delete(snapshot);
       return frozen;
@@ -117,15 +150,9 @@ export class HostedShard {
 
   /** Frozen earlier and archived now. `undefined` when it is not, or is damaged beyond repair. */
   async #there(snapshot: string, cut: Cut): Promise<FrozenShard | undefined> {
-    const there = this.#frozen.get(snapshot) ?? (await this.#restore(snapshot));
+    const there = this.#frozen.get(snapshot) ?? (await this.#restore(snapshot, "own"));
     if (there === undefined) return undefined;
-    const at = cutFromWire(there.manifest.cut);
-    if (!sameCut(at, cut)) {
-      throw new Fault(
-        "snapshot-conflict",
-        `freeze shard ${this.shard} as "${snapshot}" at ${cutText(cut)}: it is frozen at ${cutText(at)}`,
-      );
-    }
+    this.#checkCut(snapshot, there, cut);
     try {
       await archiveShard(this.#archive, this.#key(snapshot), there, this.#directory);
       return there;
@@ -134,6 +161,32 @@ export class HostedShard {
       // What the archive lacks and is damaged here is in the store still.
       this.#giveUp(snapshot, error);
       return undefined;
+    }
+  }
+
+  #checkCut(snapshot: string, { manifest }: FrozenShard, cut: Cut): void {
+    const at = cutFromWire(manifest.cut);
+    if (sameCut(at, cut)) return;
+    throw new Fault(
+      "snapshot-conflict",
+      `freeze shard ${this.shard} as "${snapshot}" at ${cutText(cut)}: it is frozen at ${cutText(at)}`,
+    );
+  }
+
+  /**
+   * From this node's own store, so that replicas prove each other; another node's copy is taken over, every byte of it
+   * compared, only where this store does not reach back to the cut.
+   */
+  async #anewOrAdopted(snapshot: string, cut: Cut): Promise<FrozenShard> {
+    try {
+      return await this.#anew(snapshot, cut);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.id !== "cut-below-horizon") throw error;
+      const adopted = await this.#restore(snapshot, "any");
+      if (adopted === undefined) throw error;
+      this.#checkCut(snapshot, adopted, cut);
+      await archiveShard(this.#archive, this.#key(snapshot), adopted, this.#directory);
+      return adopted;
     }
   }
 
@@ -152,10 +205,10 @@ export class HostedShard {
     this.#damaged.set(snapshot, damage);
   }
 
-  /** What this node archived before it lost its disk; made anew from the log when the archive is no good either. */
-  async #restore(snapshot: string): Promise<FrozenShard | undefined> {
+  /** What is archived; `undefined` when that is no good either. */
+  async #restore(snapshot: string, whose: "own" | "any"): Promise<FrozenShard | undefined> {
     try {
-      return await restoreSnapshot(this.#archive, this.#key(snapshot), this.#directory);
+      return await restoreSnapshot(this.#archive, this.#config.mesh, this.#key(snapshot), this.#directory, whose);
     } catch (error) {
       if (error instanceof Fault && error.id === "data-corrupt") return undefined;
       throw error;
@@ -203,6 +256,7 @@ export class HostedShard {
       await this.#store.views?.drop(snapshot);
       this.#frozen.delete(snapshot);
       this.#damaged.delete(snapshot);
+      this.#unarchived.delete(snapshot);
       // Files of a damaged snapshot may yet be mended, and which they are is not known.
       if (this.#damaged.size > 0) return;
       await this.#directory.removeOrphans([...this.#frozen.values()].map(({ manifest }) => manifest));
@@ -241,55 +295,4 @@ interface Parts {
   readonly snapshots: LoadedSnapshots;
   readonly status: IngestStatus;
   readonly horizon: Cut;
-}
-
-interface LoadedSnapshots {
-  readonly frozen: Map<string, FrozenShard>;
-  readonly damaged: Map<string, Fault>;
-}
-
-/**
- * The snapshots that lie here, each whole and archived: missing files and files of another size are fetched from the
- * archive now, every byte is compared before a service may load them.
- */
-async function loadSnapshots(
-  config: NodeConfig,
-  shard: number,
-  directory: ShardDirectory,
-  archive: Archive,
-): Promise<LoadedSnapshots> {
-  const frozen = new Map<string, FrozenShard>();
-  const damaged = new Map<string, Fault>();
-  for (const snapshot of await directory.snapshots()) {
-    const key = { shard, snapshot, node: config.node };
-    try {
-      const found = (await readOwn(config, directory, key)) ?? (await restoreSnapshot(archive, key, directory));
-      // A directory without manifest is a freeze that did not come to its end.
-      if (found === undefined) await directory.removeSnapshot(snapshot);
-      else {
-        await repairSegments(archive, directory, found, "size");
-        // It may have died between the manifest here and the one in the archive, and frozen means archived.
-        await archiveShard(archive, key, found, directory);
-        frozen.set(snapshot, found);
-      }
-    } catch (error) {
-      damaged.set(snapshot, faultFromUnknown(error, `load snapshot "${snapshot}" of shard ${shard}`));
-    }
-  }
-  if (damaged.size === 0) await directory.removeOrphans([...frozen.values()].map(({ manifest }) => manifest));
-  return { frozen, damaged };
-}
-
-/** `undefined` when the manifest is not there, cannot be read, or is of something else. */
-async function readOwn(
-  config: NodeConfig,
-  directory: ShardDirectory,
-  key: ArchiveKey,
-): Promise<FrozenShard | undefined> {
-  const found = await directory.readManifest(key.snapshot).catch((error: unknown) => {
-    if (error instanceof Fault) return undefined;
-    throw error;
-  });
-  const { mesh, shard, snapshot } = found?.manifest ?? {};
-  return mesh === config.mesh && shard === key.shard && snapshot === key.snapshot ? found : undefined;
 }

@@ -1,3 +1,4 @@
+import type { ArchiveLimits } from "../archive/archive-process.ts";
 import type { Log } from "../log/log.ts";
 import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
@@ -22,6 +23,7 @@ export interface NodeConfig {
   readonly listen: { readonly host: string; readonly port: number };
   readonly clock: Clock;
   readonly randomness: Randomness;
+  readonly archive?: Partial<ArchiveLimits>;
   readonly store?: Partial<StoreLimits>;
   readonly ingest?: Partial<IngestLimits>;
 }

@@ -151,5 +151,6 @@ function statusOf(hosted: HostedShard) {
     })),
     rejected: hosted.status.rejected,
     alarm: hosted.alarm,
+    archiveAlarm: hosted.archiveAlarm,
   };
 }

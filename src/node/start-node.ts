@@ -1,4 +1,5 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { ArchiveProcess } from "../archive/archive-process.ts";
 import { Fault } from "../fault/fault.ts";
 import { makeDurableDirectory } from "../process/durable-file.ts";
 import { NodeAgentService } from "../wire/generated/skynetes/v1/node_agent_pb.ts";
@@ -23,7 +24,15 @@ export interface RunningNode {
  */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
   await makeDurableDirectory(config.dataDirectory);
-  const node = await Node.open(config, await DirectoryArchive.open(config.archiveDirectory, config.node));
+  const { clock, archiveDirectory: root, archive: limits = {} } = config;
+  const directory = new ArchiveProcess({ root, clock, limits });
+  const archive = new DirectoryArchive({
+    files: directory.files,
+    node: config.node,
+    instance: config.randomness.id(),
+    trouble: () => directory.trouble,
+  });
+  const node = await openedNode(config, archive, directory);
   const server = new Server();
   addUnaryService(server, NodeAgentService, node.handlers);
   try {
@@ -34,11 +43,22 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       address: `${host}:${port}`,
       async close() {
         await shutdown(server, config);
+        directory.close();
         await node.close();
       },
     };
   } catch (error) {
+    directory.close();
     await node.close();
+    throw error;
+  }
+}
+
+async function openedNode(config: NodeConfig, archive: DirectoryArchive, directory: ArchiveProcess): Promise<Node> {
+  try {
+    return await Node.open(config, archive);
+  } catch (error) {
+    directory.close();
     throw error;
   }
 }

@@ -23,7 +23,9 @@ export const CRASH_POINTS = [
   "manifest-synced",
   "manifest-renamed",
   "object-archived",
+  "epoch-claimed",
   "manifest-archived",
+  "manifest-dropped",
   "snapshot-dropped",
 ] as const;
 

@@ -1,22 +1,16 @@
-import { readFile, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
+import type { ArchiveFiles } from "../archive/archive-files.ts";
+import { sealFile } from "../archive/archive-layout.ts";
 import { Fault } from "../fault/fault.ts";
-import { makeDurableDirectory, syncDirectory, writeDurableFile } from "../process/durable-file.ts";
 import { sha256Of } from "../process/file-digest.ts";
 import { type Seal, SealSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
 
-/** `<archive>/snapshots/<id>.seal.json`: a snapshot exists from the moment this file does. */
-export function sealPath(archiveDirectory: string, snapshot: string): string {
-  return join(archiveDirectory, "snapshots", `${snapshot}.seal.json`);
-}
+/** A snapshot exists from the moment its seal's file does. All of these may end with fault `archive-unavailable`. */
 
 /** Makes the seal durable; returns the SHA-256 of its file, by which route tables name it. */
-export async function writeSeal(archiveDirectory: string, seal: Seal): Promise<string> {
-  const path = sealPath(archiveDirectory, seal.snapshot);
+export async function writeSeal(files: ArchiveFiles, seal: Seal): Promise<string> {
   const text = toJsonString(SealSchema, seal, { prettySpaces: 2 });
-  await makeDurableDirectory(dirname(path));
-  await writeDurableFile(path, text);
+  await files.writeText(sealFile(seal.snapshot), text);
   return sha256Of(text);
 }
 
@@ -25,18 +19,13 @@ export async function writeSeal(archiveDirectory: string, seal: Seal): Promise<s
  * Fault `data-corrupt`, naming the file.
  */
 export async function readSeal(
-  archiveDirectory: string,
+  files: ArchiveFiles,
   snapshot: string,
   expectedSha256?: string,
 ): Promise<{ readonly seal: Seal; readonly sha256: string } | undefined> {
-  const path = sealPath(archiveDirectory, snapshot);
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+  const path = sealFile(snapshot);
+  const text = await files.readText(path);
+  if (text === undefined) return undefined;
   const sha256 = sha256Of(text);
   if (expectedSha256 !== undefined && sha256 !== expectedSha256) {
     throw new Fault("data-corrupt", `read seal ${path}: its sha-256 is ${sha256}, not ${expectedSha256}`);
@@ -49,10 +38,6 @@ export async function readSeal(
   }
 }
 
-export async function removeSeal(archiveDirectory: string, snapshot: string): Promise<void> {
-  const path = sealPath(archiveDirectory, snapshot);
-  await rm(path, { force: true });
-  await syncDirectory(dirname(path)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
+export function removeSeal(files: ArchiveFiles, snapshot: string): Promise<void> {
+  return files.remove(sealFile(snapshot));
 }

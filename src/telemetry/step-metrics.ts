@@ -1,3 +1,4 @@
+import { Fault } from "../fault/fault.ts";
 import type { OwnCounter, OwnNumbers, OwnTimes } from "./own-numbers.ts";
 import { type StepEvent, stepBegins, stepEnds } from "./step-channel.ts";
 
@@ -111,6 +112,12 @@ export class StepMetrics {
     const rejects = this.#counter("skynetes_rejected_records", "Records put into the rejects table", "topic", "shard");
     const batchTime = this.#times("skynetes_ingest_batch_duration_seconds", "Transactions of ingest", "shard");
     const freezeTime = this.#times("skynetes_freeze_duration_seconds", "Freezes of shards", "shard", "outcome");
+    const archiveTime = this.#times(
+      "skynetes_archive_operation_duration_seconds",
+      "Operations on the archive",
+      "kind",
+      "outcome",
+    );
     const serveTime = this.#times(
       "skynetes_service_call_duration_seconds",
       "Calls as the service process sees them",
@@ -163,6 +170,8 @@ export class StepMetrics {
       "node freeze": ({ facts, error }, seconds) => {
         freezeTime.record(seconds, word(facts, "shard"), error === undefined ? "ok" : "failed");
       },
+      "archive read": ({ error }, seconds) => archiveTime.record(seconds, "read", outcomeOf(error)),
+      "archive write": ({ error }, seconds) => archiveTime.record(seconds, "write", outcomeOf(error)),
       "service call": ({ facts }, seconds) => {
         serveTime.record(seconds, word(facts, "transport"), word(facts, "fault") || "ok");
       },
@@ -179,6 +188,11 @@ export class StepMetrics {
   #times(name: string, description: string, ...labels: readonly string[]): OwnTimes {
     return this.#numbers.times(name, description, BUCKETS, ...labels);
   }
+}
+
+/** Damaged data is not the archive's refusal, so the fault is told. */
+function outcomeOf(error: unknown): string {
+  return error === undefined ? "ok" : error instanceof Fault ? error.id : "failed";
 }
 
 function word(facts: Facts, name: string): string {

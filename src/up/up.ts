@@ -7,6 +7,7 @@
  * starts after, since a cut of "now" must hold all of the seeds.
  */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { ArchiveProcess } from "../archive/archive-process.ts";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { renderPlan } from "../lifecycle/render-plan.ts";
@@ -72,7 +73,7 @@ const STOP_GRACE_MS = 15_000;
 export async function startUp(config: UpConfig): Promise<RunningUp> {
   const { manifest, clock, log: report } = config;
   const directory = dataDirectory(config.dataDirectory);
-  makeDurableDirectorySync(directory.archive);
+  makeDurableDirectorySync(directory.root);
   const opened: (() => Promise<void> | void)[] = [];
   const closeAll = async () => {
     for (const close of opened.splice(0).toReversed()) await close();
@@ -129,7 +130,9 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
 
     const clients = new ControlClients();
     opened.push(() => clients.close());
-    const seals = new ArchiveSeals(directory.archive, manifest.mesh, report);
+    const archive = new ArchiveProcess({ root: directory.archive, clock });
+    opened.push(() => archive.close());
+    const seals = new ArchiveSeals(archive.files, manifest.mesh, report);
     const nodes = manifest.mesh.nodes.map(({ name }) => name).filter((name) => shardsOf(manifest, name).length > 0);
     const parts = { manifest, clock, store, children, clients, nodes, memory: new ObservationMemory(), log, seals };
 

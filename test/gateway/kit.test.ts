@@ -4,6 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DelayService } from "../../examples/flights/generated/flights/v1/delay_pb.ts";
+import { directFiles } from "../../src/archive/direct-files.ts";
 import type { RunningGateway } from "../../src/gateway/gateway-config.ts";
 import { startGateway } from "../../src/gateway/start-gateway.ts";
 import { systemClock, systemRandomness } from "../../src/process/clock.ts";
@@ -76,7 +77,7 @@ async function start(directory: string): Promise<void> {
     cut,
     shardSeals: shards.map(({ shard, stateDigest }) => ({ shard, stateDigest, rows: 10n })),
   });
-  const sealSha256 = await writeSeal(directory, seal);
+  const sealSha256 = await writeSeal(directFiles(directory), seal);
   gateway = await startGateway({
     name: "g",
     listen: { host: "127.0.0.1", httpPort: 0, grpcPort: 0, adminPort: 0 },

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { create, type DescService } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { directFiles } from "../../src/archive/direct-files.ts";
 import type { GatewayConfig, GatewayLimits, RunningGateway } from "../../src/gateway/gateway-config.ts";
 import { startGateway } from "../../src/gateway/start-gateway.ts";
 import { systemClock, systemRandomness } from "../../src/process/clock.ts";
@@ -224,7 +225,7 @@ export async function sealedSnapshot(
   for (const shard of parts.shards.flat()) shard.digests.set(id, `${id}-${shard.shard}-digest`);
   return create(SnapshotRouteSchema, {
     id,
-    sealSha256: await writeSeal(parts.archive, seal),
+    sealSha256: await writeSeal(directFiles(parts.archive), seal),
     cut: { positions },
     createdAt,
     bindings: [{ service: SERVICE, version: parts.version }],

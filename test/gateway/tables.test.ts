@@ -1,5 +1,6 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { directFiles } from "../../src/archive/direct-files.ts";
 import { Fault } from "../../src/fault/fault.ts";
 import { readSeal, writeSeal } from "../../src/seal/seal-file.ts";
 import { ReplicaManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
@@ -214,9 +215,9 @@ describe("an id never changes its meaning", () => {
   });
 
   test("a seal that was written anew for the same state is taken", async () => {
-    const { seal } = (await readSeal(mesh.archive, "s1"))!;
+    const { seal } = (await readSeal(directFiles(mesh.archive), "s1"))!;
     seal.shardSeals[0]!.replicas.push(create(ReplicaManifestSchema, { node: "node-b", sha256: "00" }));
-    const route = { ...mesh.table.snapshots[0]!, sealSha256: await writeSeal(mesh.archive, seal) };
+    const route = { ...mesh.table.snapshots[0]!, sealSha256: await writeSeal(directFiles(mesh.archive), seal) };
     await mesh.apply(withSnapshot(route));
     expect((await mesh.echo({}, "", "s1")).status).toBe(200);
   });

@@ -71,9 +71,10 @@ async function frozenWithoutArchive(directory: string, calls: ReturnType<typeof 
   const missing: string[] = [];
   for (const shard of [0, 1]) {
     for (const { snapshot, manifestSha256 } of (await calls.shardStatus(shard)).frozen) {
-      const path = join(directory, "archive", "shards", String(shard), snapshot, "node-a.manifest.json");
-      const archived = await readFile(path).catch(() => undefined);
-      if (archived === undefined || sha256Of(archived) !== manifestSha256) missing.push(path);
+      const path = join(directory, "archive", "shards", String(shard), snapshot);
+      const files = await readdir(path).catch(() => []);
+      const digests = await Promise.all(files.map(async (file) => sha256Of(await readFile(join(path, file)))));
+      if (!digests.includes(manifestSha256)) missing.push(path);
     }
   }
   return missing;

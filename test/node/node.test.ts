@@ -270,7 +270,7 @@ describe("bind", () => {
   });
 });
 
-test("a dropped snapshot takes along only files that no other snapshot names, here and in the archive", async () => {
+test("a dropped snapshot takes along only files that no other snapshot names, and its manifest in the archive", async () => {
   const directory = await testDirectory();
   const node = await runningNode(directory, filledLog(100), { shards: [0] });
   await node.freeze("first", 0, cutAt(50));
@@ -281,12 +281,12 @@ test("a dropped snapshot takes along only files that no other snapshot names, he
     .map(({ sha256 }) => sha256)
     .sort();
   const segments = () => readdir(join(node.directory, "shard-0", "segments"));
-  const objects = () => readdir(join(directory, "archive", "objects"));
+  const archived = () => readdir(join(directory, "archive", "shards", "0"));
   expect((await segments()).map((name) => name.replace(".parquet", "")).sort()).toEqual(kept);
-  expect((await objects()).sort()).toEqual(kept);
+  expect(await archived()).toEqual(["second"]);
   const { address } = await bindingFake();
   await node.bind("second", 0, address);
   await node.drop("second");
-  expect([await segments(), await objects()]).toEqual([[], []]);
+  expect([await segments(), await archived()]).toEqual([[], []]);
   expect((await node.shardStatus(0)).frozen).toEqual([]);
 });

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { expect, onTestFinished, test } from "vitest";
-import { readSeal, removeSeal, sealPath, writeSeal } from "../../src/seal/seal-file.ts";
+import { sealFile } from "../../src/archive/archive-layout.ts";
+import { directFiles } from "../../src/archive/direct-files.ts";
+import { readSeal, removeSeal, writeSeal } from "../../src/seal/seal-file.ts";
 import { type FrozenReplica, type SealInput, sealOf } from "../../src/seal/seal-of.ts";
 import { CutSchema, SealSchema, ShardManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 
@@ -91,18 +93,20 @@ test("a manifest of another snapshot is refused", () => {
 });
 
 test("a seal is read back with its digest; a changed file is refused and a missing one is missing", async () => {
-  const archive = await mkdtemp(join(tmpdir(), "skynetes-seal-"));
-  onTestFinished(() => rm(archive, { recursive: true }));
+  const root = await mkdtemp(join(tmpdir(), "skynetes-seal-"));
+  onTestFinished(() => rm(root, { recursive: true }));
+  const archive = directFiles(root);
+  const path = join(root, sealFile("s"));
   await removeSeal(archive, "s");
   expect(await readSeal(archive, "s")).toBeUndefined();
   const seal = sealOf(input([replica("node-a", 0), replica("node-a", 1)]));
   const sha256 = await writeSeal(archive, seal);
   const read = await readSeal(archive, "s", sha256);
   expect(toBinary(SealSchema, read!.seal)).toEqual(toBinary(SealSchema, seal));
-  const text = await readFile(sealPath(archive, "s"), "utf8");
-  await writeFile(sealPath(archive, "s"), text.replace('"rows": "2"', '"rows": "3"'));
+  const text = await readFile(path, "utf8");
+  await writeFile(path, text.replace('"rows": "2"', '"rows": "3"'));
   await expect(readSeal(archive, "s", sha256)).rejects.toMatchObject({ id: "data-corrupt" });
-  await writeFile(sealPath(archive, "s"), text.slice(0, 50));
+  await writeFile(path, text.slice(0, 50));
   await expect(readSeal(archive, "s")).rejects.toMatchObject({ id: "data-corrupt" });
   await removeSeal(archive, "s");
   expect(await readSeal(archive, "s", sha256)).toBeUndefined();

@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { sealFile } from "../../src/archive/archive-layout.ts";
+import { directFiles } from "../../src/archive/direct-files.ts";
 import type { Action } from "../../src/lifecycle/action.ts";
 import { systemClock } from "../../src/process/clock.ts";
 import { sha256Of } from "../../src/process/file-digest.ts";
 import { lineLog } from "../../src/process/log-line.ts";
-import { sealPath } from "../../src/seal/seal-file.ts";
 import { ArchiveSeals } from "../../src/up/data/archive-seals.ts";
 import { ShardManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 import { RouteTableSchema } from "../../src/wire/generated/skynetes/v1/table_pb.ts";
@@ -26,12 +27,12 @@ afterEach(() => rmSync(archive, { recursive: true, force: true }));
 
 const opened = () =>
   new ArchiveSeals(
-    archive,
+    directFiles(archive),
     { name: "m", shards: 1 },
     lineLog({ write: (text) => lines.push(text), format: "human", clock: systemClock }),
   );
 
-const manifestPath = (node: string) => join(archive, "shards/0/s", `${node}.manifest.json`);
+const manifestPath = (node: string) => join(archive, "shards/0/s", `${node}.1.manifest.json`);
 
 /** What a node does when it freezes. */
 function freeze(node: string, stateDigest = DIGEST) {
@@ -56,12 +57,12 @@ async function sealed() {
   const replica = freeze("node-a");
   await seals.write(seal(replica), undefined);
   const [observed] = await seals.list(undefined);
-  const text = readFileSync(sealPath(archive, "s"), "utf8");
+  const text = readFileSync(join(archive, sealFile("s")), "utf8");
   return { seals, replica, text, sha256: observed?.sha256 as string };
 }
 
 /** Still JSON, and still a seal. */
-const flipDigest = (text: string) => writeFileSync(sealPath(archive, "s"), text.replace(DIGEST, "ab11"));
+const flipDigest = (text: string) => writeFileSync(join(archive, sealFile("s")), text.replace(DIGEST, "ab11"));
 
 describe("a seal that is damaged", () => {
   test("counts as none when it is not what the route table names, and is made anew with the same bytes", async () => {
@@ -74,7 +75,7 @@ describe("a seal that is damaged", () => {
 
     await restarted.write(seal(replica), undefined);
     expect(await restarted.list(tableNaming(sha256))).toMatchObject([{ sha256, stateDigests: [DIGEST] }]);
-    expect(readFileSync(sealPath(archive, "s"), "utf8")).toBe(text);
+    expect(readFileSync(join(archive, sealFile("s")), "utf8")).toBe(text);
   });
 
   test("may be made anew with more replicas: that one is believed although the table does not name it yet", async () => {
@@ -83,7 +84,7 @@ describe("a seal that is damaged", () => {
     const restarted = opened();
     await restarted.write(seal(replica, freeze("node-b")), undefined);
     const [observed] = await restarted.list(tableNaming(sha256));
-    expect(observed?.sha256).toBe(sha256Of(readFileSync(sealPath(archive, "s"))));
+    expect(observed?.sha256).toBe(sha256Of(readFileSync(join(archive, sealFile("s")))));
     expect(observed?.sha256).not.toBe(sha256);
   });
 
@@ -99,7 +100,7 @@ describe("a seal that is damaged", () => {
 
   test("keeps no other snapshot from being listed", async () => {
     const { text, sha256 } = await sealed();
-    writeFileSync(sealPath(archive, "other"), text.slice(0, 20));
+    writeFileSync(join(archive, sealFile("other")), text.slice(0, 20));
     expect(await opened().list(tableNaming(sha256))).toMatchObject([{ snapshot: "s", sha256 }]);
   });
 });

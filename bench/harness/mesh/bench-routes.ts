@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { directFiles } from "../../../src/archive/direct-files.ts";
 import { writeSeal } from "../../../src/seal/seal-file.ts";
 import { SealSchema } from "../../../src/wire/generated/skynetes/v1/seal_pb.ts";
 import type { RouteTableSchema } from "../../../src/wire/generated/skynetes/v1/table_pb.ts";
@@ -30,7 +31,7 @@ export async function benchRoutes(
     createdAt,
     shardSeals,
   });
-  const sealSha256 = await writeSeal(archive, seal);
+  const sealSha256 = await writeSeal(directFiles(archive), seal);
   const [pod] = pods;
   if (pod === undefined) throw new Error("a route table needs pods");
   return {

@@ -10,14 +10,18 @@ export async function archiveShard(
   directory: ShardDirectory,
 ): Promise<void> {
   await putObjects(archive, frozen, directory);
-  const there = await archive.readManifest(key).catch(() => undefined);
+  const there = await archive.readManifest(key).catch((error: { id?: string }) => {
+    // One that cannot be read is written anew.
+    if (error.id === "data-corrupt") return undefined;
+    throw error;
+  });
   if (there?.manifestSha256 !== frozen.manifestSha256) await archive.putManifest(key, manifestText(frozen.manifest));
-  // Somebody who drops another snapshot may have taken an object away before this manifest named it.
+  // The collector may have taken an object away before this manifest named it.
   await putObjects(archive, frozen, directory);
 }
 
 async function putObjects(archive: Archive, { manifest }: FrozenShard, directory: ShardDirectory): Promise<void> {
-  for (const { sha256, bytes } of segmentsOf(manifest)) {
-    await archive.putObject(sha256, bytes, directory.segmentPath(sha256));
+  for (const { sha256 } of await archive.missing(segmentsOf(manifest))) {
+    await archive.putObject(sha256, directory.segmentPath(sha256));
   }
 }

@@ -2,24 +2,37 @@ import { Fault } from "../../fault/fault.ts";
 import { type FrozenShard, manifestText, type SegmentFile, segmentsOf } from "../frozen-shard.ts";
 import type { ShardDirectory } from "../snapshot/shard-directory.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
+import { readableCopies } from "./archived-shards.ts";
 
 /** How far a local segment is trusted: by its size, or by every byte. */
 export type SegmentCheck = "size" | "content";
 
 /**
- * Brings a snapshot of this node's shard back from the archive: segments first, verified, the manifest last. Returns
- * `undefined` when this node never archived it. Fault `data-corrupt` when the archive is damaged too.
+ * Brings a snapshot of a shard back from the archive: segments first, verified, the manifest last. By this node's own
+ * manifest; where any's will do and that leads to no good data, by another node's, which has the same rows in other
+ * segments. Returns `undefined` when there is none. Fault `data-corrupt` when all that is archived is damaged.
  */
 export async function restoreSnapshot(
   archive: Archive,
+  mesh: string,
   key: ArchiveKey,
   directory: ShardDirectory,
+  whose: "own" | "any",
 ): Promise<FrozenShard | undefined> {
-  const frozen = await archive.readManifest(key);
-  if (frozen === undefined) return undefined;
-  await repairSegments(archive, directory, frozen, "content");
-  await directory.writeManifest(key.snapshot, manifestText(frozen.manifest));
-  return frozen;
+  let damage: Fault | undefined;
+  for await (const { node, frozen } of readableCopies(archive, mesh, key, key.node)) {
+    if (whose === "own" && node !== key.node) break;
+    try {
+      await repairSegments(archive, directory, frozen, "content");
+      await directory.writeManifest(key.snapshot, manifestText(frozen.manifest));
+      return frozen;
+    } catch (error) {
+      if (!(error instanceof Fault) || error.id !== "data-corrupt") throw error;
+      damage ??= error;
+    }
+  }
+  if (damage !== undefined) throw damage;
+  return undefined;
 }
 
 /**
@@ -40,7 +53,9 @@ export async function repairSegments(
     try {
       await archive.fetchObject(segment.sha256, directory.segmentPath(segment.sha256));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      // The archive may have a good copy, and says so another time.
+      if (!(error instanceof Fault) || error.id !== "data-corrupt") throw error;
+      const reason = error.message;
       await directory.removeSegment(segment.sha256);
       throw new Fault("data-corrupt", `${damage.message}; repair it from the archive: ${reason}`, {}, error);
     }

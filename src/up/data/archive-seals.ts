@@ -6,10 +6,10 @@
  * believed only when it is what the table names, or what was made here to replace a damaged one; any other content
  * counts as none, and the snapshot is sealed anew before it can keep a gateway from all the others.
  */
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { create, fromJsonString } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { ArchiveFiles } from "../../archive/archive-files.ts";
+import { manifestDirectory, manifestFile, manifestNames, SEALS, sealedSnapshot } from "../../archive/archive-layout.ts";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Action, Replica } from "../../lifecycle/action.ts";
@@ -22,33 +22,51 @@ import { type FrozenReplica, sealOf } from "../../seal/seal-of.ts";
 import { CutSchema, type Seal, ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import type { RouteTable } from "../../wire/generated/skynetes/v1/table_pb.ts";
 
-const SEAL_SUFFIX = ".seal.json";
-
 export class ArchiveSeals {
-  readonly #archive: string;
+  readonly #files: ArchiveFiles;
   readonly #mesh: { readonly name: string; readonly shards: number };
   readonly #report: LineLog;
   /** Seals never change, so each is parsed once. As many as there are seals in the archive; the next to check first. */
   readonly #known = new Map<string, ObservedSeal>();
   readonly #unreadable = new Set<string>();
+  /** The archive was listed once: until then nothing is known of it. */
+  #isListed = false;
+  /** Why the archive could not be used at the last look; told when it begins and when it ends. */
+  #away: string | undefined;
   /** Digests of the seals made here: the table names them only later. */
   readonly #made = new Map<string, string>();
   /** What seals said that were damaged while they were known. */
   readonly #former = new Map<string, ObservedSeal>();
 
-  constructor(archive: string, mesh: { readonly name: string; readonly shards: number }, report: LineLog) {
-    this.#archive = archive;
+  constructor(files: ArchiveFiles, mesh: { readonly name: string; readonly shards: number }, report: LineLog) {
+    this.#files = files;
     this.#mesh = mesh;
     this.#report = report;
   }
 
   /**
    * A damaged seal is told once and counts as none: its snapshot is sealed anew. `table` is the one last published;
-   * what it does not name yet is believed as it stands.
+   * what it does not name yet is believed as it stands. While the archive cannot be used, what was known stays known:
+   * seals never change. Fault `archive-unavailable` when it never could.
    */
   async list(table: RouteTable | undefined): Promise<readonly ObservedSeal[]> {
+    try {
+      await this.#look(table);
+      if (this.#away !== undefined) this.#report.line("info", "the archive can be used again");
+      this.#away = undefined;
+      this.#isListed = true;
+    } catch (error) {
+      if (!isAway(error) || !this.#isListed) throw error;
+      if (this.#away === undefined) this.#report.line("error", error.message);
+      this.#away = error.message;
+    }
+    return [...this.#known.values()];
+  }
+
+  async #look(table: RouteTable | undefined): Promise<void> {
     const ids = await this.#ids();
-    for (const known of this.#known.keys()) if (!ids.includes(known)) this.#known.delete(known);
+    const there = new Set(ids);
+    for (const known of this.#known.keys()) if (!there.has(known)) this.#known.delete(known);
     await this.#checkNext();
     const named = new Map((table?.snapshots ?? []).map(({ id, sealSha256 }) => [id, sealSha256]));
     for (const id of ids) {
@@ -58,10 +76,10 @@ export class ArchiveSeals {
         if (observed !== undefined) this.#known.set(id, observed);
         this.#unreadable.delete(id);
       } catch (error) {
+        if (isAway(error)) throw error;
         this.#tell(id, error);
       }
     }
-    return [...this.#known.values()];
   }
 
   /** Seals last for years and disks do not: at every look one of them is read again, each in its turn. */
@@ -69,10 +87,13 @@ export class ArchiveSeals {
     const [next] = this.#known;
     if (next === undefined) return;
     const [id, known] = next;
-    this.#known.delete(id);
     try {
-      if ((await readSeal(this.#archive, id, known.sha256)) !== undefined) this.#known.set(id, known);
+      const isThere = (await readSeal(this.#files, id, known.sha256)) !== undefined;
+      this.#known.delete(id);
+      if (isThere) this.#known.set(id, known);
     } catch (error) {
+      if (isAway(error)) throw error;
+      this.#known.delete(id);
       this.#former.set(id, known);
       this.#tell(id, error);
     }
@@ -101,7 +122,7 @@ export class ArchiveSeals {
       replicas: await Promise.all(action.replicas.map((replica) => this.#replica(snapshot, replica))),
     });
     this.#checkSame(seal);
-    this.#made.set(snapshot, await writeSeal(this.#archive, seal));
+    this.#made.set(snapshot, await writeSeal(this.#files, seal));
     this.#former.delete(snapshot);
   }
 
@@ -123,24 +144,15 @@ export class ArchiveSeals {
   async remove(snapshot: string): Promise<void> {
     this.#made.delete(snapshot);
     this.#former.delete(snapshot);
-    await removeSeal(this.#archive, snapshot);
+    await removeSeal(this.#files, snapshot);
   }
 
   async #ids(): Promise<readonly string[]> {
-    try {
-      const names = await readdir(join(this.#archive, "snapshots"));
-      return names
-        .filter((name) => name.endsWith(SEAL_SUFFIX))
-        .map((name) => name.slice(0, -SEAL_SUFFIX.length))
-        .sort();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-      throw error;
-    }
+    return (await this.#files.list(SEALS)).flatMap((file) => sealedSnapshot(file) ?? []).sort();
   }
 
   async #read(id: string, named: string | undefined): Promise<ObservedSeal | undefined> {
-    const found = await readSeal(this.#archive, id);
+    const found = await readSeal(this.#files, id);
     if (found === undefined) return undefined;
     const { seal, sha256 } = found;
     if (named !== undefined && sha256 !== named && sha256 !== this.#made.get(id)) {
@@ -163,15 +175,24 @@ export class ArchiveSeals {
     };
   }
 
+  /** The manifest that the node named, whichever of its writers wrote it. */
   async #replica(snapshot: string, { shard, node, manifestSha256 }: Replica): Promise<FrozenReplica> {
-    const path = join(this.#archive, "shards", String(shard), snapshot, `${node}.manifest.json`);
-    const text = await readFile(path, "utf8");
-    const sha256 = sha256Of(text);
-    if (sha256 !== manifestSha256) {
-      throw new Fault("data-corrupt", `seal "${snapshot}": sha-256 of ${path} is ${sha256}, not ${manifestSha256}`, {
-        shard,
-      });
+    const directory = manifestDirectory(shard, snapshot);
+    const names = manifestNames(await this.#files.list(directory)).filter((name) => name.node === node);
+    let found = `${node} has none there`;
+    for (const name of names) {
+      const path = `${directory}/${manifestFile(name)}`;
+      const text = await this.#files.readText(path);
+      if (text === undefined) continue;
+      const sha256 = sha256Of(text);
+      if (sha256 === manifestSha256)
+        return { node, manifest: fromJsonString(ShardManifestSchema, text), manifestSha256 };
+      found = `sha-256 of ${path} is ${sha256}`;
     }
-    return { node, manifest: fromJsonString(ShardManifestSchema, text), manifestSha256 };
+    throw new Fault("data-corrupt", `seal "${snapshot}": ${found}, not ${manifestSha256}`, { shard });
   }
+}
+
+function isAway(error: unknown): error is Fault {
+  return error instanceof Fault && error.id === "archive-unavailable";
 }

@@ -128,6 +128,7 @@ async function observeNode(parts: ObserveParts, name: string): Promise<ObservedN
       })),
       rejected: shard.rejected,
       alarm: shard.alarm === "" ? undefined : shard.alarm,
+      archiveAlarm: shard.archiveAlarm === "" ? undefined : shard.archiveAlarm,
     }));
     for (const { position } of shards) parts.memory.holds(position);
     return { name, status: { kind: "up", instance: status.instance, shards } };

@@ -1,0 +1,3 @@
+import { serveFiles } from "./serve-files.ts";
+
+serveFiles();

@@ -42,7 +42,6 @@ export const CATALOG = {
   "permission-denied": { code: "PERMISSION_DENIED", http: 403, title: "Not allowed", retryable: false },
   "snapshot-exists": { code: "ALREADY_EXISTS", http: 409, title: "The snapshot exists", retryable: false },
   "snapshot-retired": { code: "NOT_FOUND", http: 410, title: "The snapshot is retired", retryable: false },
-  "snapshot-expired": { code: "NOT_FOUND", http: 410, title: "The snapshot has expired", retryable: false },
   "snapshot-not-bound": {
     code: "FAILED_PRECONDITION",
     http: 409,

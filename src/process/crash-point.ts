@@ -29,4 +29,7 @@ export const CRASH_POINTS = [
   "snapshot-dropped",
 ] as const;
 
-export type CrashPoint = (typeof CRASH_POINTS)[number];
+/** Of the driver that collects in the archive what nobody names. */
+export const COLLECTOR_CRASH_POINTS = ["orphans-marked", "orphans-aside", "orphans-deleted"] as const;
+
+export type CrashPoint = (typeof CRASH_POINTS)[number] | (typeof COLLECTOR_CRASH_POINTS)[number];

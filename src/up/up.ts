@@ -32,6 +32,7 @@ import { type ControlView, controlHandlers } from "./control/control-handlers.ts
 import { ControlStore } from "./control/control-store.ts";
 import { dataDirectory } from "./control/data-directory.ts";
 import { danglingBindings, takeManifest } from "./control/wishes.ts";
+import { keepArchive } from "./data/archive-keeper.ts";
 import { ArchiveSeals } from "./data/archive-seals.ts";
 import { rejectsOfNodes } from "./data/rejects-of-nodes.ts";
 import { createTopics, seedTopics, unseededTopics } from "./data/seed-topics.ts";
@@ -160,6 +161,13 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     });
     const running = driver;
     opened.push(() => running.stop());
+
+    const stopKeeping = new AbortController();
+    const kept = keepArchive({ files: archive.files, store, clock, report }, stopKeeping.signal);
+    opened.push(async () => {
+      stopKeeping.abort();
+      await kept;
+    });
 
     const stopSeeding = new AbortController();
     const seeded = seedTopics(seeding, stopSeeding.signal).then(

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT_CODE } from "../process/exit-code.ts";
+import { addArchiveCommands } from "./archive-command.ts";
 import { addExplainCommand } from "./explain-command.ts";
 import { addGatewayCommand } from "./gateway-command.ts";
 import { addNodeCommand } from "./node-command.ts";
@@ -50,6 +51,7 @@ export function commandLine(facts: ProgramFacts): Command {
   addGatewayCommand(program, facts);
   addNodeCommand(program, facts);
   addServiceCommand(program, facts);
+  addArchiveCommands(program);
   return program;
 }
 

@@ -10,7 +10,7 @@ export function planRetire(facts: MeshFacts): PlanStep {
   for (const record of facts.observed.snapshots) {
     if (record.retiring) retireOne(facts, record, step);
   }
-  for (const record of beyondKeep(facts)) step.do({ kind: "retire", snapshot: record.id });
+  for (const record of noLongerKept(facts)) step.do({ kind: "retire", snapshot: record.id });
   reportStrays(facts, step);
   return step;
 }
@@ -60,8 +60,8 @@ function retireOne(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBuild
   step.do(isOurs ? { kind: "delete-seal", snapshot: id } : { kind: "forget", snapshot: id });
 }
 
-/** Scheduled snapshots older than the `keep` newest that serve. What does not serve yet displaces nothing. */
-function beyondKeep(facts: MeshFacts): readonly SnapshotRecord[] {
+/** Scheduled snapshots beyond the `keep` newest that serve, or older than `keepForMs`. What does not serve yet displaces nothing. */
+function noLongerKept(facts: MeshFacts): readonly SnapshotRecord[] {
   const { schedule } = facts.manifest.mesh;
   if (schedule === undefined) return [];
   const tuples = tuplesOf(facts.observed.table);
@@ -70,7 +70,9 @@ function beyondKeep(facts: MeshFacts): readonly SnapshotRecord[] {
     .filter((r) => r.bindings.every((b) => hasTuple(tuples, r.id, b.version)))
     .sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1));
   const latest = new Set((facts.observed.table?.latest ?? []).map((l) => l.snapshot));
-  return serving.slice(schedule.keep).filter((record) => !latest.has(record.id));
+  const { keep, keepForMs = Number.POSITIVE_INFINITY } = schedule;
+  const isOld = (record: SnapshotRecord) => facts.observed.nowMs - record.createdAtMs > keepForMs;
+  return serving.filter((record, newer) => (newer >= keep || isOld(record)) && !latest.has(record.id));
 }
 
 /**

@@ -57,7 +57,12 @@ function meshOf({ metadata, spec }: MeshDocument, schemas: CheckedDocuments["sch
     schedule:
       snapshots === undefined
         ? undefined
-        : { cron: snapshots.schedule, keep: snapshots.keep, bindings: snapshots.bindings.map(bindingOf) },
+        : {
+            cron: snapshots.schedule,
+            keep: snapshots.keep,
+            keepForMs: snapshots.keepFor === undefined ? undefined : parseDuration(snapshots.keepFor),
+            bindings: snapshots.bindings.map(bindingOf),
+          },
     gateway: gatewayOf(spec.gateway ?? {}),
   };
 }

@@ -55,6 +55,8 @@ export interface SnapshotSchedule {
   readonly cron: string;
   /** How many of the scheduled snapshots that serve are kept; pinned ones do not count. */
   readonly keep: number;
+  /** None is kept longer, but for the one that `latest` means and pinned ones. */
+  readonly keepForMs?: number | undefined;
   readonly bindings: readonly BindingSpec[];
 }
 

@@ -42,3 +42,15 @@ test("a pinned snapshot takes no other's place among the kept", () => {
   world.records = world.records.map((record) => (record.id === "s4" ? { ...record, pinned: true } : record));
   expect(retired(world).sort()).toEqual(["s1", "s2"]);
 });
+
+test("none is kept longer than the schedule says, but for a pinned one and the one that latest means", () => {
+  const world = fourServing();
+  const retiredAt = (nowMs: number) =>
+    planMesh(smallManifest([["a"]], { ...SCHEDULE, keep: 4, keepForMs: 100 }), { ...world.observe(), nowMs })
+      .actions.flatMap((action) => (action.kind === "retire" ? [action.snapshot] : []))
+      .sort();
+  expect(retiredAt(101)).toEqual([]);
+  expect(retiredAt(102)).toEqual(["s1"]);
+  world.records = world.records.map((record) => (record.id === "s2" ? { ...record, pinned: true } : record));
+  expect(retiredAt(1_000)).toEqual(["s1", "s3"]);
+});

@@ -186,6 +186,12 @@ describe("a mistake is found", () => {
       /found "30"; allowed: a duration/,
     ],
     [
+      "a time to keep without unit",
+      "  topics:\n",
+      '  snapshots: {schedule: "@hourly", keep: 3, keepFor: "7", bindings: []}\n  topics:\n',
+      /keepFor: found "7"; allowed: a duration/,
+    ],
+    [
       "a size that is none",
       "  topics:\n",
       "  gateway: {bodyBytesMax: 1 MB}\n  topics:\n",

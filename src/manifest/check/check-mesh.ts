@@ -22,6 +22,11 @@ export function checkMesh(mesh: Drafted<MeshDocument>, drafts: Drafts, report: R
   }
   checkBindings(source, ["spec", "snapshots", "bindings"], spec?.snapshots?.bindings, drafts, report);
 
+  const keepFor = spec?.snapshots?.keepFor;
+  if (keepFor !== undefined && (parseDuration(keepFor) ?? 0) <= 0) {
+    report(source, ["spec", "snapshots", "keepFor"], `found ${JSON.stringify(keepFor)}; allowed: ${DURATION_RULE}`);
+  }
+
   const gateway = spec?.gateway;
   for (const key of ["deadlineDefault", "deadlineMax"] as const) {
     const text = gateway?.[key];

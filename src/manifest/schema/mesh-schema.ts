@@ -28,6 +28,7 @@ const SnapshotsSchema = TObject(
   {
     schedule: TString({ description: "Cron expression in UTC, optionally with seconds first" }),
     keep: Integer({ minimum: 1, maximum: 1000, description: "How many serving ones are kept" }),
+    keepFor: Optional(TString({ description: "Duration after which none of them is kept, such as 7d" })),
     bindings: BindingsSchema,
   },
   { additionalProperties: false, description: "Snapshots that make themselves" },

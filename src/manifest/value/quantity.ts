@@ -1,12 +1,12 @@
-const UNIT_MS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+const UNIT_MS: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
-export const DURATION_RULE = "a duration with its unit, such as 500ms, 10s or 1m30s";
+export const DURATION_RULE = "a duration with its unit, such as 500ms, 10s, 1m30s or 7d";
 
 /** Milliseconds, or `undefined`. A bare number is refused: nobody knows whether 30 is seconds or milliseconds. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6})s)?(?:(\d{1,9})ms)?$/.exec(text);
+  const match = /^(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6})s)?(?:(\d{1,9})ms)?$/.exec(text);
   if (match === null || text === "") return undefined;
-  const parts = ["h", "m", "s", "ms"].map((unit, i) => Number(match[i + 1] ?? 0) * UNIT_MS[unit]!);
+  const parts = ["d", "h", "m", "s", "ms"].map((unit, i) => Number(match[i + 1] ?? 0) * UNIT_MS[unit]!);
   return parts.reduce((sum, part) => sum + part, 0);
 }
 

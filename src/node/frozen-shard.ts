@@ -1,7 +1,7 @@
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { sha256Of } from "../process/file-digest.ts";
-import { type Segment, type ShardManifest, ShardManifestSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
+import { type ShardManifest, ShardManifestSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
 
 /** A manifest with the digest of its file, which is what others name it by. */
 export interface FrozenShard {
@@ -26,20 +26,4 @@ export function parseManifest(text: string, path: string): FrozenShard {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Fault("data-corrupt", `read manifest ${path}: ${reason}`, {}, error);
   }
-}
-
-/** A file that a manifest names by its content: a segment, or the removals that came with one. */
-export interface SegmentFile {
-  readonly sha256: string;
-  readonly bytes: bigint;
-  readonly rows: bigint;
-}
-
-/** All files of a snapshot. */
-export function segmentsOf(manifest: ShardManifest): SegmentFile[] {
-  return manifest.tables.flatMap((table) => table.segments).flatMap(filesOfSegment);
-}
-
-export function filesOfSegment(segment: Segment): SegmentFile[] {
-  return segment.removals === undefined ? [segment] : [segment, segment.removals];
 }

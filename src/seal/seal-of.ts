@@ -5,11 +5,11 @@ import {
   type Cut,
   type Seal,
   SealSchema,
-  type Segment,
   type ShardManifest,
   type ShardSeal,
   ShardSealSchema,
 } from "../wire/generated/skynetes/v1/seal_pb.ts";
+import { segmentsOf } from "./segment-files.ts";
 
 export interface SealInput {
   readonly mesh: string;
@@ -71,15 +71,11 @@ function shardSeal(input: SealInput, shard: number, replicas: readonly FrozenRep
     stateDigest: manifest.stateDigest,
     rows: sum(sharded),
     broadcastRows: sum(manifest.tables.filter((table) => table.broadcast)),
-    bytes: bytesOf(manifest.tables.flatMap((table) => table.segments)),
+    bytes: segmentsOf(manifest).reduce((total, { bytes }) => total + bytes, 0n),
     rejected: manifest.rejected,
     tables: sharded.map(({ name, rows, statistics }) => ({ table: name, rows, columns: statistics })),
     replicas: replicas.map(({ node, manifestSha256 }) => ({ node, sha256: manifestSha256 })),
   });
-}
-
-function bytesOf(segments: readonly Segment[]): bigint {
-  return segments.reduce((total, { bytes, removals }) => total + bytes + (removals?.bytes ?? 0n), 0n);
 }
 
 function checkBelongs({ mesh, snapshot, shards, cut }: SealInput, { node, manifest }: FrozenReplica): void {

@@ -19,6 +19,7 @@ import { Fault } from "../fault/fault.ts";
 import { sha256Of } from "../process/file-digest.ts";
 import { type ShardManifest, ShardManifestSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
 import { readSeal } from "./seal-file.ts";
+import { segmentsOf } from "./segment-files.ts";
 
 export interface VerifyRequest {
   readonly files: ArchiveFiles;
@@ -134,9 +135,7 @@ class Verification {
       if (manifest.shard !== shard || manifest.snapshot !== snapshot) {
         this.#found("damaged", path, `it is of shard ${manifest.shard} of "${manifest.snapshot}"`);
       }
-      for (const { segments } of manifest.tables) {
-        for (const { sha256, bytes } of segments) await this.#object(sha256, bytes, path);
-      }
+      for (const { sha256, bytes } of segmentsOf(manifest)) await this.#object(sha256, bytes, path);
     }
   }
 

@@ -8,9 +8,10 @@ import { archiveShard } from "../../src/node/archive/archive-shard.ts";
 import { archivedShards } from "../../src/node/archive/archived-shards.ts";
 import { DirectoryArchive } from "../../src/node/archive/directory-archive.ts";
 import { restoreSnapshot } from "../../src/node/archive/restore-snapshot.ts";
-import { frozenShard, manifestText, segmentsOf } from "../../src/node/frozen-shard.ts";
+import { frozenShard, manifestText } from "../../src/node/frozen-shard.ts";
 import { ShardDirectory } from "../../src/node/snapshot/shard-directory.ts";
 import { sha256Of } from "../../src/process/file-digest.ts";
+import { segmentsOf } from "../../src/seal/segment-files.ts";
 import { SegmentSchema, ShardManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 import { testDirectory } from "./node-fixture.ts";
 

@@ -3,11 +3,12 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Cut, cutOf } from "../../src/mesh/cut.ts";
-import { type FrozenShard, segmentsOf } from "../../src/node/frozen-shard.ts";
+import type { FrozenShard } from "../../src/node/frozen-shard.ts";
 import { type FreezeRequest, freezeShard } from "../../src/node/snapshot/freeze-shard.ts";
 import { ShardDirectory } from "../../src/node/snapshot/shard-directory.ts";
 import { DuckDbShardStore } from "../../src/node/store/duckdb-shard-store.ts";
 import type { DecodedRecord } from "../../src/node/store/shard-store.ts";
+import { segmentsOf } from "../../src/seal/segment-files.ts";
 import { rowsOfSegments, tableSpec, testDirectory } from "./node-fixture.ts";
 
 // Two partitions of each, as a broadcast table has them.

@@ -2,7 +2,7 @@ import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
-import { segmentsOf } from "../../src/node/frozen-shard.ts";
+import { segmentsOf } from "../../src/seal/segment-files.ts";
 import { bindingFake } from "./binding-fake.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { rowsOfSegments, testDirectory } from "./node-fixture.ts";

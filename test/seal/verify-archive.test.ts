@@ -10,7 +10,7 @@ import { writeSeal } from "../../src/seal/seal-file.ts";
 import { type ArchiveFinding, verifyArchive } from "../../src/seal/verify-archive.ts";
 import { SealSchema, ShardManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 
-/** Snapshots `s` and `t` of shard 0, sealed, sharing the object `one`. */
+/** Snapshots `s` and `t` of shard 0, sealed, sharing the object `one`; `two` is what `t` removes from it. */
 async function archive() {
   const root = await mkdtemp(join(tmpdir(), "skynetes-verify-"));
   onTestFinished(() => rm(root, { recursive: true, force: true }));
@@ -19,7 +19,8 @@ async function archive() {
     ["s", ["one"]],
     ["t", ["one", "two"]],
   ] as const) {
-    const segments = contents.map((text) => ({ sha256: sha256Of(text), bytes: BigInt(text.length) }));
+    const [segment, removals] = contents.map((text) => ({ sha256: sha256Of(text), bytes: BigInt(text.length) }));
+    const segments = [{ ...segment, ...(removals === undefined ? {} : { removals }) }];
     const manifest = create(ShardManifestSchema, { mesh: "m", snapshot, tables: [{ segments }] });
     const text = toJsonString(ShardManifestSchema, manifest);
     for (const content of contents) await files.writeText(`objects/${sha256Of(content)}`, content);

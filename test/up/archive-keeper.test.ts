@@ -16,13 +16,17 @@ test("what retired snapshots left goes after the grace, and nothing that a manif
   onTestFinished(() => rm(root, { recursive: true, force: true }));
   const files = directFiles(root);
   const manifest = (sha256: string) =>
-    toJsonString(ShardManifestSchema, create(ShardManifestSchema, { tables: [{ segments: [{ sha256 }] }] }));
+    toJsonString(
+      ShardManifestSchema,
+      create(ShardManifestSchema, { tables: [{ segments: [{ sha256, removals: { sha256: `${sha256}-removals` } }] }] }),
+    );
   for (const [snapshot, sha256] of [
     ["alive", "a"],
     ["retired", "b"],
     ["sealed", "c"],
   ] as const) {
     await files.writeText(`objects/${sha256}`, "x");
+    await files.writeText(`objects/${sha256}-removals`, "x");
     await files.writeText(`shards/0/${snapshot}/n.1.manifest.json`, manifest(sha256));
   }
   await files.writeText("objects/d", "x");
@@ -45,6 +49,6 @@ test("what retired snapshots left goes after the grace, and nothing that a manif
   const state = { ...emptyControlState("m", 1, 0), retired: ["retired", "sealed"] };
   const report = lineLog({ write: () => {}, format: "human", clock: systemClock });
   await keepArchive({ files, store: { state }, clock, report }, stop.signal);
-  expect((await readdir(join(root, "objects"))).sort()).toEqual(["a", "c"]);
+  expect((await readdir(join(root, "objects"))).sort()).toEqual(["a", "a-removals", "c", "c-removals"]);
   expect((await readdir(join(root, "shards/0"))).filter((name) => name !== "retired")).toEqual(["alive", "sealed"]);
 });

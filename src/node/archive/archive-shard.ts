@@ -1,4 +1,5 @@
-import { type FrozenShard, manifestText, segmentsOf } from "../frozen-shard.ts";
+import { segmentsOf } from "../../seal/segment-files.ts";
+import { type FrozenShard, manifestText } from "../frozen-shard.ts";
 import type { ShardDirectory } from "../snapshot/shard-directory.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 

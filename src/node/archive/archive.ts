@@ -1,5 +1,5 @@
 import type { ManifestName } from "../../archive/archive-layout.ts";
-import type { Segment } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import type { SegmentFile } from "../../seal/segment-files.ts";
 import type { FrozenShard } from "../frozen-shard.ts";
 
 /** Names what one replica has archived of a snapshot. */
@@ -20,7 +20,7 @@ export interface Archive {
   /** Copies a segment in; `path` is the local file. Fault `data-corrupt` when that is damaged. */
   putObject(sha256: string, path: string): Promise<void>;
   /** Those of the segments that are not there, or with another size. */
-  missing(segments: readonly Segment[]): Promise<Segment[]>;
+  missing(segments: readonly SegmentFile[]): Promise<SegmentFile[]>;
   /** Copies a segment out, durably. Fault `data-corrupt`, naming the file, when it is missing or its content differs. */
   fetchObject(sha256: string, path: string): Promise<void>;
   /** Of this node. A shard that was frozen anew has other segments with the same rows. */

@@ -1,5 +1,6 @@
 import { Fault } from "../../fault/fault.ts";
-import { type FrozenShard, segmentsOf } from "../frozen-shard.ts";
+import { segmentsOf } from "../../seal/segment-files.ts";
+import type { FrozenShard } from "../frozen-shard.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 
 /** A snapshot of a shard that can be brought back from the archive. */

@@ -10,7 +10,7 @@ import {
   SHARDS,
 } from "../../archive/archive-layout.ts";
 import { crashPoint } from "../../process/crash-point.ts";
-import type { Segment } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import type { SegmentFile } from "../../seal/segment-files.ts";
 import { type FrozenShard, parseManifest } from "../frozen-shard.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 import { WriterEpoch } from "./writer-epoch.ts";
@@ -41,7 +41,7 @@ export class DirectoryArchive implements Archive {
     crashPoint("object-archived");
   }
 
-  async missing(segments: readonly Segment[]): Promise<Segment[]> {
+  async missing(segments: readonly SegmentFile[]): Promise<SegmentFile[]> {
     const wanted = segments.map(({ sha256, bytes }) => ({ path: objectPath(sha256), bytes }));
     const missing = new Set(wanted.length === 0 ? [] : await this.#files.missing(wanted));
     return segments.filter(({ sha256 }) => missing.has(objectPath(sha256)));

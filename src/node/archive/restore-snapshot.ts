@@ -1,5 +1,6 @@
 import { Fault } from "../../fault/fault.ts";
-import { type FrozenShard, manifestText, type SegmentFile, segmentsOf } from "../frozen-shard.ts";
+import { type SegmentFile, segmentsOf } from "../../seal/segment-files.ts";
+import { type FrozenShard, manifestText } from "../frozen-shard.ts";
 import type { ShardDirectory } from "../snapshot/shard-directory.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 import { readableCopies } from "./archived-shards.ts";

@@ -12,8 +12,9 @@ import {
   writeDurableFile,
 } from "../../process/durable-file.ts";
 import { sha256OfFile } from "../../process/file-digest.ts";
+import { type SegmentFile, segmentsOf } from "../../seal/segment-files.ts";
 import type { ShardManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-import { type FrozenShard, parseManifest, type SegmentFile, segmentsOf } from "../frozen-shard.ts";
+import { type FrozenShard, parseManifest } from "../frozen-shard.ts";
 
 /**
  * The directory of one shard on one node; services read it, so its layout is a contract:

@@ -1,7 +1,7 @@
 import { type Cut, cutContains, positionIn } from "../../mesh/cut.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
+import { filesOfSegment } from "../../seal/segment-files.ts";
 import type { Segment } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-import { filesOfSegment } from "../frozen-shard.ts";
 import { cutFromWire, sameCut } from "./manifest-cut.ts";
 
 /** What is visible of a table at a cut, as the files that hold it. */

@@ -7,6 +7,7 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { type Clock, sleep } from "../../process/clock.ts";
 import type { LineLog } from "../../process/log-line.ts";
+import { segmentsOf } from "../../seal/segment-files.ts";
 import { ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import type { ControlStore } from "../control/control-store.ts";
 
@@ -55,8 +56,7 @@ async function lookOnce({ files, store, clock, report }: ArchiveKeeperParts): Pr
 /** Fault `data-corrupt`, naming the file. */
 function objectsOf(text: string, path: string): readonly string[] {
   try {
-    const { tables } = fromJsonString(ShardManifestSchema, text);
-    return tables.flatMap(({ segments }) => segments.map(({ sha256 }) => sha256));
+    return segmentsOf(fromJsonString(ShardManifestSchema, text)).map(({ sha256 }) => sha256);
   } catch (error) {
     throw new Fault("data-corrupt", `read manifest ${path}: ${(error as Error).message}`, {}, error);
   }

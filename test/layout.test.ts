@@ -107,6 +107,7 @@ const PACKAGE_HOMES: Record<string, readonly string[]> = {
   undici: ["src/client"],
   commander: ["src/main"],
   typebox: ["src/manifest"],
+  "@platformatic/kafka": ["src/log/kafka"],
 };
 
 /** The files that the published package shows. */

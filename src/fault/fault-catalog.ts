@@ -87,6 +87,7 @@ export const CATALOG = {
   "snapshot-conflict": { code: "FAILED_PRECONDITION", http: 409, title: "The snapshot differs", retryable: false },
   "log-corrupt": { code: "DATA_LOSS", http: 500, title: "The log is damaged", retryable: false },
   "log-truncated": { code: "DATA_LOSS", http: 500, title: "The log no longer has these records", retryable: false },
+  "log-unavailable": { code: "UNAVAILABLE", http: 503, title: "The log cannot be reached now", retryable: true },
   "topic-recreated": { code: "DATA_LOSS", http: 500, title: "The topic was made anew", retryable: false },
   "data-corrupt": { code: "DATA_LOSS", http: 500, title: "Stored data is damaged", retryable: false },
   "store-locked": { code: "FAILED_PRECONDITION", http: 409, title: "Another process holds the store", retryable: true },

@@ -1,6 +1,6 @@
 /**
  * The log that shards are built from: topics of partitions of records with offsets. Two implementations keep this
- * contract, an embedded file log and (later) Kafka; one acceptance suite runs against both.
+ * contract, an embedded file log and Kafka; one acceptance suite runs against both.
  */
 export interface Log {
   /** Fault `unknown-topic`. */
@@ -58,12 +58,20 @@ export interface FetchResult {
 /** The side that producers use. One writer process at a time. */
 export interface LogWriter {
   /** Creates the topic, or returns the one there is. Fault `invalid-request` when its partition count differs. */
-  createTopic(topic: string, partitions: number): Promise<TopicDescription>;
+  createTopic(topic: string, partitions: number, how?: NewTopic): Promise<TopicDescription>;
   /** Appends in order and returns the offset of the first; durable after `flush`. */
   append(topic: string, partition: number, records: readonly NewRecord[]): Promise<bigint>;
   /** Returns when all that was appended is on disk. */
   flush(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface NewTopic {
+  /**
+   * Who sets the records' timestamps: whoever appends them, which is the default, or the log's own clock, so that they
+   * never decrease. A log without a clock of its own leaves it to who appends.
+   */
+  readonly timestamps?: "records" | "log";
 }
 
 export type NewRecord = Omit<LogRecord, "offset">;

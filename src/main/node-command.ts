@@ -31,10 +31,10 @@ export function addNodeCommand(program: Command, facts: ProgramFacts): void {
 }
 
 async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
-  const [{ startNode }, { openEmbeddedLog }, { loadManifestWithoutSeeds }, { systemClock, systemRandomness }] =
+  const [{ startNode }, { openMeshLog }, { loadManifestWithoutSeeds }, { systemClock, systemRandomness }] =
     await Promise.all([
       import("../node/start-node.ts"),
-      import("../log/embedded/embedded-log.ts"),
+      import("../log/open-log.ts"),
       import("../manifest/load-manifest.ts"),
       import("../process/clock.ts"),
     ]);
@@ -55,7 +55,12 @@ async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
   const directory = dataDirectory(absolute(options.dataDir));
   await runLong(facts, async (running) => {
     await openExportedTelemetry(running, "skynetes-node", options.node);
-    const log = openEmbeddedLog(directory.log, { clock: systemClock });
+    const { log } = await openMeshLog(mesh.log, {
+      embeddedDirectory: directory.log,
+      manifestDirectory: manifest.directory,
+      environment: process.env,
+      clock: systemClock,
+    });
     running.opened("log", () => log.close());
     const started = await startNode({
       mesh: mesh.name,

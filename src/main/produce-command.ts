@@ -1,9 +1,10 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { EXIT_CODE } from "../process/exit-code.ts";
 import { absolute, dataDirOption, parseCount, parseInstant } from "./options.ts";
 import { progressLine } from "./progress-line.ts";
 
 interface ProduceOptions {
+  readonly manifest?: string;
   readonly dataDir: string;
   readonly format?: string;
   readonly partitions?: number;
@@ -19,12 +20,13 @@ export function addProduceCommand(program: Command): void {
     .command("produce")
     .summary("load a file into a topic of the log")
     .description(
-      "Loads a CSV, TSV, JSON lines or Parquet file into a topic of the embedded log. Each row becomes a record whose\n" +
+      "Loads a CSV, TSV, JSON lines or Parquet file into a topic of the log. Each row becomes a record whose\n" +
         "value is a JSON object; its partition is chosen as Kafka's default partitioner does, by the key.",
     )
     .argument("<topic>", "the topic; it is made when it is not there")
     .argument("<file>", "the file to load")
     .addOption(dataDirOption())
+    .addOption(new Option("-m, --manifest <file>", "the mesh whose log it is; otherwise that of the data directory"))
     .option("--format <format>", "csv, tsv, jsonl or parquet; otherwise the extension tells")
     .option("--partitions <n>", "of a new topic (default 1); of one that is there, it must agree", parseCount)
     .option("--key <column...>", "columns of the record's key")
@@ -36,35 +38,40 @@ export function addProduceCommand(program: Command): void {
       "after",
       "\nExamples:\n" +
         "  $ skynetes produce flights flights.parquet --partitions 4 --key origin --timestamp date\n" +
-        "  $ skynetes produce airports airports.csv --key iata --resume",
+        "  $ skynetes produce airports airports.csv --key iata --resume\n" +
+        "  $ skynetes produce flights more.jsonl --key origin --manifest examples/flights/mesh-kafka.yaml",
     )
     .action(produce);
 }
 
 async function produce(topic: string, file: string, options: ProduceOptions): Promise<void> {
-  const [{ openEmbeddedLog }, { openEmbeddedLogWriter }, { produceFile }, { dataDirectory }, { systemClock }] =
-    await Promise.all([
-      import("../log/embedded/embedded-log.ts"),
-      import("../log/embedded/embedded-log-writer.ts"),
-      import("../produce/produce-file.ts"),
-      import("../up/control/data-directory.ts"),
-      import("../process/clock.ts"),
-    ]);
-  const directory = dataDirectory(absolute(options.dataDir)).log;
+  const [{ openMeshLog }, { produceFile }, { dataDirectory }, { systemClock }] = await Promise.all([
+    import("../log/open-log.ts"),
+    import("../produce/produce-file.ts"),
+    import("../up/control/data-directory.ts"),
+    import("../process/clock.ts"),
+  ]);
+  const manifest = await manifestOf(options);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => stop.abort(new DOMException(signal, "AbortError")));
   }
-  const writer = await openEmbeddedLogWriter(directory);
-  const log = openEmbeddedLog(directory, { clock: systemClock });
+  const { log, openWriter } = await openMeshLog(manifest?.mesh.log, {
+    embeddedDirectory: dataDirectory(absolute(options.dataDir)).log,
+    manifestDirectory: manifest?.directory ?? process.cwd(),
+    environment: process.env,
+    clock: systemClock,
+  });
+  const writer = await openWriter();
   const bar = progressLine({
     name: `load ${topic}`,
     clock: systemClock,
     isTerminal: process.stderr.isTTY,
     write: (text) => void process.stderr.write(text),
   });
-  const partitions = options.partitions ?? (await partitionsOf(log, topic)) ?? 1;
   try {
+    const declared = manifest?.mesh.topics.find(({ name }) => name === topic)?.partitions;
+    const partitions = options.partitions ?? (await partitionsOf(log, topic)) ?? declared ?? 1;
     const load = produceFile({
       writer,
       log,
@@ -90,6 +97,12 @@ async function produce(topic: string, file: string, options: ProduceOptions): Pr
     await writer.close();
     await log.close();
   }
+}
+
+async function manifestOf({ manifest }: ProduceOptions) {
+  if (manifest === undefined) return undefined;
+  const { loadManifestWithoutSeeds } = await import("../manifest/load-manifest.ts");
+  return loadManifestWithoutSeeds(manifest);
 }
 
 async function partitionsOf(

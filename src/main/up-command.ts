@@ -84,6 +84,7 @@ async function up(options: UpOptions, facts: ProgramFacts): Promise<void> {
       controlPort: options.controlPort,
       script: facts.script,
       clock: systemClock,
+      environment: process.env,
       log,
       onSeedProgress: (topic, progress) => (progress === "complete" ? bar(topic).done() : bar(topic).show(progress)),
       onServing(endpoints, { waiting, failed }) {

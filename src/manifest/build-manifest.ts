@@ -1,4 +1,5 @@
 import assert from "node:assert";
+import type { KafkaLogSpec, SecretSource } from "../mesh/log-spec.ts";
 import { serviceVersionName } from "../mesh/service-version.ts";
 import { snapshotId } from "../mesh/snapshot-id.ts";
 import type { RecordSchema, TableSpec } from "../mesh/table-spec.ts";
@@ -52,6 +53,7 @@ function meshOf({ metadata, spec }: MeshDocument, schemas: CheckedDocuments["sch
       const placement = spec.placements?.find((p) => p.shard === shard);
       return placement?.nodes ?? [spec.nodes[shard % spec.nodes.length]!.name];
     }),
+    ...(spec.log?.kafka === undefined ? {} : { log: kafkaOf(spec.log.kafka) }),
     topics: spec.topics.map((topic) => ({ ...topicOf(topic, tables, spec.shards), ...schemaOf(topic, schemas) })),
     tables,
     schedule:
@@ -65,6 +67,28 @@ function meshOf({ metadata, spec }: MeshDocument, schemas: CheckedDocuments["sch
           },
     gateway: gatewayOf(spec.gateway ?? {}),
   };
+}
+
+type KafkaDocument = NonNullable<NonNullable<MeshDocument["spec"]["log"]>["kafka"]>;
+
+function kafkaOf({ brokers, brokersFrom, tls, sasl }: KafkaDocument): KafkaLogSpec {
+  return {
+    brokers: brokers ?? sourceOf(sure(brokersFrom)),
+    ...(tls === undefined ? {} : { tls }),
+    ...(sasl === undefined
+      ? {}
+      : {
+          sasl: {
+            mechanism: sasl.mechanism,
+            username: sourceOf(sasl.usernameFrom),
+            password: sourceOf(sasl.passwordFrom),
+          },
+        }),
+  };
+}
+
+function sourceOf({ environment, file }: { environment?: string; file?: string }): SecretSource {
+  return environment === undefined ? { file: sure(file) } : { environment };
 }
 
 function tableOf(table: TableDocument): TableSpec {

@@ -1,3 +1,4 @@
+import type { KafkaLogSpec } from "../mesh/log-spec.ts";
 import type { ServiceVersionName } from "../mesh/service-version.ts";
 import type { SnapshotId } from "../mesh/snapshot-id.ts";
 import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
@@ -18,6 +19,8 @@ export interface MeshSpec {
   readonly nodes: readonly NodeSpec[];
   /** `placements[i]`: names of the nodes that hold shard i, at least one. */
   readonly placements: readonly (readonly string[])[];
+  /** Absent: the embedded log of the data directory. */
+  readonly log?: KafkaLogSpec;
   readonly topics: readonly MeshTopic[];
   readonly tables: readonly TableSpec[];
   /** Absent: snapshots are made on request only. */

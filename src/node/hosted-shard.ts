@@ -81,10 +81,11 @@ export class HostedShard {
     const { log, clock, randomness } = this.#config;
     const limits = { ...INGEST_LIMITS, ...this.#config.ingest };
     const [shard, store, watcher] = [this.shard, this.#store, this.status];
+    const of = (topic: string) => this.#config.topics.find(({ name }) => name === topic)!.partitions;
     const loops = this.#holdings.map(({ table, topic, partition, record }) => {
       const decode = recordDecoder(table, record);
       return ingestPartition(
-        { shard, log, store, topic, partition, decode, limits, clock, randomness, watcher },
+        { shard, log, store, topic, partitions: of(topic), partition, decode, limits, clock, randomness, watcher },
         signal,
       );
     });

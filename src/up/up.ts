@@ -11,7 +11,7 @@ import { ArchiveProcess } from "../archive/archive-process.ts";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { renderPlan } from "../lifecycle/render-plan.ts";
-import { openEmbeddedLog } from "../log/embedded/embedded-log.ts";
+import { openMeshLog } from "../log/open-log.ts";
 import { checkedManifestText } from "../manifest/checked-manifest.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import type { Clock } from "../process/clock.ts";
@@ -52,6 +52,8 @@ export interface UpConfig {
   /** The program's script, for the children's command lines. */
   readonly script: string;
   readonly clock: Clock;
+  /** Where the manifest's log may look up what is not in the manifest. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: LineLog;
   readonly onSeedProgress: (topic: string, progress: ProduceProgress | "complete") => void;
   /** Once, when every snapshot of the manifest serves, or nobody can say when it will. */
@@ -97,10 +99,16 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
       );
     }
 
-    const log = openEmbeddedLog(directory.log, { clock });
+    const meshLog = await openMeshLog(manifest.mesh.log, {
+      embeddedDirectory: directory.log,
+      manifestDirectory: manifest.directory,
+      environment: config.environment,
+      clock,
+    });
+    const { log } = meshLog;
     opened.push(() => log.close());
     const onProgress = config.onSeedProgress;
-    const seeding = { manifest, store, log, logDirectory: directory.log, clock, report, onProgress };
+    const seeding = { manifest, store, meshLog, clock, report, onProgress };
     await createTopics(seeding);
     // Only now: a start that is refused has changed no wish.
     store.update(() => accepted);

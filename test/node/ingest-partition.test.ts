@@ -31,12 +31,17 @@ class ForgetfulStore implements Pick<ShardStore, "position" | "commit"> {
   }
 }
 
-async function ingestAll(store: ForgetfulStore, until: (status: IngestStatus) => boolean): Promise<IngestStatus> {
+async function ingestAll(
+  store: ForgetfulStore,
+  until: (status: IngestStatus) => boolean,
+  partitions = 2,
+): Promise<IngestStatus> {
   const status = new IngestStatus([], 0n);
   const stop = new AbortController();
   const loop = ingestPartition(
     {
       shard: 0,
+      partitions,
       log: filledLog(100),
       store: store as unknown as ShardStore,
       topic: "events",
@@ -54,6 +59,15 @@ async function ingestAll(store: ForgetfulStore, until: (status: IngestStatus) =>
   await loop;
   return status;
 }
+
+test("a topic with another number of partitions than the manifest says is ingested by nobody, with both numbers", async () => {
+  for (const declared of [1, 3]) {
+    const store = new ForgetfulStore();
+    const status = await ingestAll(store, ({ alarm }) => alarm !== "", declared);
+    expect(status.alarm).toContain(`the topic has 2 partitions, the manifest says ${declared}`);
+    expect(store.offsets).toEqual([]);
+  }
+});
 
 const complete = (status: IngestStatus) => status.position[0]?.position === 103n;
 const everyOffset = Array.from({ length: 100 }, (_, i) => BigInt(i));

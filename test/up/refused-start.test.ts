@@ -37,6 +37,7 @@ const start = (manifest: Manifest) =>
     controlPort: 0,
     script: "/app/skynetes.ts",
     clock: systemClock,
+    environment: {},
     log: quiet,
     onSeedProgress: nothing,
     onServing: nothing,

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { encodeBound } from "../../src/log/embedded/bound-file.ts";
-import { openEmbeddedLog } from "../../src/log/embedded/embedded-log.ts";
 import { openEmbeddedLogWriter } from "../../src/log/embedded/embedded-log-writer.ts";
+import { openMeshLog } from "../../src/log/open-log.ts";
 import { systemClock } from "../../src/process/clock.ts";
 import { ControlStore } from "../../src/up/control/control-store.ts";
 import { dataDirectory } from "../../src/up/control/data-directory.ts";
@@ -40,13 +40,14 @@ async function writtenLog() {
 }
 
 async function start(logDirectory: string) {
-  const log = openEmbeddedLog(logDirectory);
+  const place = { embeddedDirectory: logDirectory, manifestDirectory: root, environment: {}, clock: systemClock };
+  const meshLog = await openMeshLog(undefined, place);
+  const { log } = meshLog;
   const lines: string[] = [];
   await createTopics({
     manifest,
     store: ControlStore.open(dataDirectory(root), manifest.mesh, 0),
-    log,
-    logDirectory,
+    meshLog,
     clock: systemClock,
     report: { line: (level: string, text: string) => lines.push(`${level}: ${text}`) } as never,
     onProgress: () => {},

@@ -3,6 +3,7 @@ import { suggestion } from "../did-you-mean.ts";
 import type { MeshDocument } from "../schema/mesh-schema.ts";
 import { DURATION_RULE, parseDuration, parseSize, SIZE_RULE } from "../value/quantity.ts";
 import { checkBindings } from "./check-bindings.ts";
+import { checkLog } from "./check-log.ts";
 import { checkUnique, type Drafted, type Drafts, type Report } from "./drafts.ts";
 
 /** Nodes, placements, schedule and bounds of the mesh. */
@@ -14,6 +15,7 @@ export function checkMesh(mesh: Drafted<MeshDocument>, drafts: Drafts, report: R
     "node",
   );
   checkPlacements(mesh, report);
+  checkLog(mesh, report);
 
   const schedule = spec?.snapshots?.schedule;
   if (schedule !== undefined) {

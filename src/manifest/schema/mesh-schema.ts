@@ -10,6 +10,7 @@ import {
 } from "typebox";
 import { BindingsSchema } from "./binding-schema.ts";
 import { API_VERSION } from "./document-schema.ts";
+import { LogSchema } from "./log-schema.ts";
 import { named } from "./name-rule.ts";
 import { TableSchema } from "./table-schema.ts";
 import { TopicSchema } from "./topic-schema.ts";
@@ -77,6 +78,7 @@ export const MeshSchema = TObject(
         placements: Optional(
           TArray(PlacementSchema, { maxItems: 1024, description: "Default: shard i is on node i modulo their number" }),
         ),
+        log: Optional(LogSchema),
         topics: TArray(TopicSchema, { minItems: 1, maxItems: 256 }),
         tables: TArray(TableSchema, { minItems: 1, maxItems: 256 }),
         snapshots: Optional(SnapshotsSchema),

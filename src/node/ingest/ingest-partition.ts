@@ -10,6 +10,8 @@ import { type BatchSource, readBatch } from "./read-batch.ts";
 
 export interface PartitionIngest extends Omit<BatchSource, "topicId"> {
   readonly shard: number;
+  /** How many the topic has by the manifest. */
+  readonly partitions: number;
   readonly store: ShardStore;
   readonly randomness: Randomness;
   readonly watcher: IngestWatcher;
@@ -82,12 +84,13 @@ export async function ingestPartition(ingest: PartitionIngest, signal: AbortSign
 }
 
 /** What is committed; a partition that never was begins at 0, wherever the log begins: a lost start must show. */
-async function startOf({ log, store, topic, partition }: PartitionIngest): Promise<Position> {
+async function startOf({ log, store, topic, partition, partitions: declared }: PartitionIngest): Promise<Position> {
   const { id, partitions } = await log.describeTopic(topic);
-  if (partition >= partitions) {
+  if (partitions !== declared) {
     throw new Fault(
       "invalid-manifest",
-      `ingest ${topic}/${partition}: the topic has ${partitions} partitions, so there is none of that number`,
+      `ingest ${topic}/${partition}: the topic has ${partitions} partitions, the manifest says ${declared}: keys have moved, ` +
+        "or records are in no shard",
     );
   }
   const committed = positionIn(await store.position(), topic, partition);

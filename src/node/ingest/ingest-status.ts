@@ -1,7 +1,11 @@
 import type { Fault } from "../../fault/fault.ts";
+import type { FaultId } from "../../fault/fault-catalog.ts";
 import { type Cut, cutOf, type Position, positionIn } from "../../mesh/cut.ts";
 import type { IngestBatch } from "../store/shard-store.ts";
 import type { IngestWatcher } from "./ingest-partition.ts";
+
+/** Ingest goes on by itself after these, but somebody may have to see to what is wrong. */
+const TROUBLING: ReadonlySet<FaultId> = new Set(["store-failed", "log-unavailable", "permission-denied"]);
 
 /** What a shard's ingest loops have come to, kept in memory so that a status costs no statement. */
 export class IngestStatus implements IngestWatcher {
@@ -43,9 +47,9 @@ export class IngestStatus implements IngestWatcher {
     return this.position.map((p) => positionIn(lowest, p.topic, p.partition) ?? { ...p, position: 0n });
   }
 
-  /** Why ingest has stopped, or cannot write; empty while all goes well. A topic that is not there yet is no alarm. */
+  /** Why ingest has stopped, or cannot read or write; empty while all goes well. A topic that is not there yet is no alarm. */
   get alarm(): string {
-    const troubles = [...this.#troubled.values()].filter((fault) => fault.id === "store-failed");
+    const troubles = [...this.#troubled.values()].filter((fault) => TROUBLING.has(fault.id));
     return [...this.#stopped.values(), ...troubles].map((fault) => `${fault.id}: ${fault.message}`).join("; ");
   }
 }

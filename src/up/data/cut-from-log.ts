@@ -51,6 +51,13 @@ function checkEnd(snapshot: string, { topic, topicId, partitions }: TopicReading
 
 async function readTopic(log: Log, topic: TopicSpec, asOfMs: number | undefined): Promise<TopicReading> {
   const { id: topicId, partitions } = await log.describeTopic(topic.name);
+  if (partitions !== topic.partitions) {
+    throw new Fault(
+      "invalid-manifest",
+      `cut topic ${topic.name}: it has ${partitions} partitions, the manifest says ${topic.partitions}: ` +
+        "records of the others are in no shard",
+    );
+  }
   const atTime =
     asOfMs === undefined || topic.timestamps === "None" ? [] : await log.offsetsForTime(topic.name, asOfMs);
   const read = async (_: unknown, partition: number) => {

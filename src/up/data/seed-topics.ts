@@ -4,8 +4,8 @@
  */
 
 import { Fault } from "../../fault/fault.ts";
-import { type EmbeddedLogWriter, openEmbeddedLogWriter } from "../../log/embedded/embedded-log-writer.ts";
-import type { Log } from "../../log/log.ts";
+import type { LogWriter } from "../../log/log.ts";
+import type { MeshLog } from "../../log/open-log.ts";
 import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../../manifest/manifest.ts";
 import { seedPath } from "../../manifest/seed-path.ts";
 import type { ColumnSpec } from "../../mesh/table-spec.ts";
@@ -18,8 +18,7 @@ import type { ControlStore } from "../control/control-store.ts";
 export interface SeedParts {
   readonly manifest: Manifest;
   readonly store: ControlStore;
-  readonly log: Log;
-  readonly logDirectory: string;
+  readonly meshLog: MeshLog;
   readonly clock: Clock;
   readonly report: LineLog;
   readonly onProgress: (topic: string, progress: ProduceProgress | "complete") => void;
@@ -34,25 +33,27 @@ export function unseededTopics(manifest: Manifest, store: ControlStore): readonl
  * nodes can read them while they fill. After a power cut, or when its writer was killed, the log may say that it ends
  * before records that nodes hold; they would stop, and a cut would lack them.
  */
-export async function createTopics({ manifest, log, logDirectory, report }: SeedParts): Promise<void> {
+export async function createTopics({ manifest, store, meshLog, report }: SeedParts): Promise<void> {
   const missing: MeshTopic[] = [];
   for (const topic of manifest.mesh.topics) {
     try {
-      const { partitions } = await log.describeTopic(topic.name);
-      if (partitions === topic.partitions) continue;
-      throw new Fault(
-        "invalid-manifest",
-        `open topic ${topic.name}: it has ${partitions} partitions, the manifest says ${topic.partitions}`,
-      );
+      await meshLog.checkTopic(topic);
     } catch (error) {
-      if (!(error instanceof Fault) || error.id !== "unknown-topic") throw error;
+      if (!(error instanceof Fault)) throw error;
+      if (error.id === "log-unavailable" && store.published.table !== undefined) {
+        // What is frozen can be served without a log; nodes go on when it is back.
+        return report.line("error", `check the log: ${error.message}`);
+      }
+      if (error.id !== "unknown-topic") throw error;
       missing.push(topic);
     }
   }
-  const writer = await openedLog(logDirectory, report, missing.length > 0);
+  const writer = await openedLog(meshLog, report, missing.length > 0);
   if (writer === undefined) return;
   try {
-    for (const topic of missing) await writer.createTopic(topic.name, topic.partitions);
+    for (const { name, partitions, timestamps } of missing) {
+      await writer.createTopic(name, partitions, { timestamps: timestamps === "NonDecreasing" ? "log" : "records" });
+    }
   } finally {
     await writer.close();
   }
@@ -62,15 +63,9 @@ export async function createTopics({ manifest, log, logDirectory, report }: Seed
  * Opening a log for writing is what recovers it. `undefined` when nothing is to be written and it cannot be opened: whoever
  * writes now has recovered it, and a damaged one keeps nobody from what is frozen already.
  */
-async function openedLog(
-  directory: string,
-  report: LineLog,
-  isNeeded: boolean,
-): Promise<EmbeddedLogWriter | undefined> {
+async function openedLog(meshLog: MeshLog, report: LineLog, isNeeded: boolean): Promise<LogWriter | undefined> {
   try {
-    const writer = await openEmbeddedLogWriter(directory);
-    for (const repair of writer.repairs) report.line("warn", `log: cut off a torn tail: ${JSON.stringify(repair)}`);
-    return writer;
+    return await meshLog.openWriter((repair) => report.line("warn", `log: ${repair}`));
   } catch (error) {
     const id = error instanceof Fault ? error.id : undefined;
     if (isNeeded || (id !== "store-locked" && id !== "log-corrupt")) throw error;
@@ -84,13 +79,13 @@ export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise
   if (topics.length === 0) return;
   // The database that reads files is loaded at a first start only.
   const { produceFile } = await import("../../produce/produce-file.ts");
-  const writer = await openEmbeddedLogWriter(parts.logDirectory);
+  const writer = await parts.meshLog.openWriter();
   try {
     for (const topic of topics) {
       const { seed } = topic as MeshTopic & { seed: SeedSpec };
       const load = produceFile({
         writer,
-        log: parts.log,
+        log: parts.meshLog.log,
         clock: parts.clock,
         signal,
         topic: topic.name,

@@ -2,8 +2,13 @@ import type { MeshDocument } from "../schema/mesh-schema.ts";
 import type { Draft } from "./draft.ts";
 import type { Drafted, Report } from "./drafts.ts";
 
+/** Markers tell a reader how a producer's transaction ended in one partition, and nothing tells in which others it was. */
+const NOT_TRANSACTIONAL =
+  "found Transactional; allowed: Prefix, since a log shows its readers no list of the partitions of a transaction";
+
 /** The log: what it needs is given, once, and no secret stands in the manifest itself. */
 export function checkLog({ source, draft }: Drafted<MeshDocument>, report: Report): void {
+  if (draft.spec?.cut === "Transactional") report(source, ["spec", "cut"], NOT_TRANSACTIONAL);
   const kafka = draft.spec?.log?.kafka;
   if (kafka === undefined) return;
   const here = (path: (string | number)[], message: string) =>

@@ -1,4 +1,5 @@
 import {
+  Enum,
   Integer,
   Literal,
   Optional,
@@ -79,6 +80,7 @@ export const MeshSchema = TObject(
           TArray(PlacementSchema, { maxItems: 1024, description: "Default: shard i is on node i modulo their number" }),
         ),
         log: Optional(LogSchema),
+        cut: Optional(Enum(["Prefix", "Transactional"], { description: "What a cut is closed over; default: Prefix" })),
         topics: TArray(TopicSchema, { minItems: 1, maxItems: 256 }),
         tables: TArray(TableSchema, { minItems: 1, maxItems: 256 }),
         snapshots: Optional(SnapshotsSchema),

@@ -9,11 +9,13 @@ import type { MeshLog } from "../../log/open-log.ts";
 import type { Manifest, MeshTopic, SeedFormat, SeedSpec } from "../../manifest/manifest.ts";
 import { seedPath } from "../../manifest/seed-path.ts";
 import type { ColumnSpec } from "../../mesh/table-spec.ts";
-import type { Clock } from "../../process/clock.ts";
+import { type Clock, sleep } from "../../process/clock.ts";
 import type { LineLog } from "../../process/log-line.ts";
 import type { ProduceProgress } from "../../produce/produce-file.ts";
 import { valueEncoder } from "../../row-format/record-format.ts";
 import type { ControlStore } from "../control/control-store.ts";
+
+const RETRY_MS = 1_000;
 
 export interface SeedParts {
   readonly manifest: Manifest;
@@ -74,7 +76,20 @@ async function openedLog(meshLog: MeshLog, report: LineLog, isNeeded: boolean): 
   }
 }
 
+/** Loads what is not complete. A log that cannot be reached for now is waited for: the load goes on where the log ends. */
 export async function seedTopics(parts: SeedParts, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      return await loadSeeds(parts, signal);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.id !== "log-unavailable") throw error;
+      parts.report.line("warn", `load the seeds: ${error.message}; trying again in ${RETRY_MS} ms`);
+      await sleep(parts.clock, RETRY_MS, signal);
+    }
+  }
+}
+
+async function loadSeeds(parts: SeedParts, signal: AbortSignal): Promise<void> {
   const topics = unseededTopics(parts.manifest, parts.store);
   if (topics.length === 0) return;
   // The database that reads files is loaded at a first start only.

@@ -43,6 +43,7 @@ import type { ProfileJson } from "./reply/profile-json.ts";
 import { requestTag } from "./reply/request-tag.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
 import { openRowStreams, untilStopped } from "./row-streams.ts";
+import type { FoundDifference } from "./scatter/replica-audit.ts";
 import { scatterPolicy } from "./scatter/scatter-policy.ts";
 import { type ShardAsker, shardAsker } from "./scatter/shard-asker.ts";
 import type { ShardTransport } from "./scatter/shard-transport.ts";
@@ -104,6 +105,11 @@ export class Gateway {
   /** Bytes that queries under way hold, as they are counted. */
   get memoryHeld(): number {
     return this.#pool.held;
+  }
+
+  /** What audits have found since the start. */
+  get differences(): readonly FoundDifference[] {
+    return this.#asker.audit.differences;
   }
 
   /** The table that a request pins for its life. Faults: `not-ready`, `table-behind`. */

@@ -66,7 +66,13 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     currentState,
     log: config.log,
   });
-  const part = gatewayPart({ tables, register: gateway.register, isClosing: () => closing, telemetry });
+  const part = gatewayPart({
+    tables,
+    register: gateway.register,
+    isClosing: () => closing,
+    telemetry,
+    differences: () => gateway.differences,
+  });
   const whole = config.partOf?.whole ?? part;
   const grpc = new GrpcDoor(gateway, clock, whole);
   const http = httpServer(limits, problemOf);

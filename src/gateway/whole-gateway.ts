@@ -1,6 +1,7 @@
 import type { SnapshotUse } from "../wire/generated/skynetes/v1/gateway_admin_pb.ts";
 import type { QueryStatus } from "../wire/generated/skynetes/v1/gateway_pb.ts";
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
+import type { FoundDifference } from "./scatter/replica-audit.ts";
 import type { RouteProbeFailure, RouteTupleName } from "./table/verify-table.ts";
 
 /** What a gateway tells its clients of itself, be it one process or several workers. */
@@ -27,6 +28,8 @@ export interface GatewayStatus {
   readonly epoch: bigint;
   readonly tableSha256: string;
   readonly inUse: readonly SnapshotUse[];
+  /** What audits have found: replicas that answered differently. */
+  readonly differences: readonly FoundDifference[];
 }
 
 /** One process of a gateway: all of it, or a worker. */

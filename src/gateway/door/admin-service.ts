@@ -62,8 +62,9 @@ function addAdminService(server: Server, { gateway, instance, admin }: AdminPart
       };
     },
     getGatewayStatus: async () => {
-      const { epoch, tableSha256, inUse } = await admin.status();
-      return { gateway, instance, epoch, tableSha256, inUse: [...inUse] };
+      const { epoch, tableSha256, inUse, differences } = await admin.status();
+      const found = differences.map((difference) => ({ ...difference, nodes: [...difference.nodes] }));
+      return { gateway, instance, epoch, tableSha256, inUse: [...inUse], differences: found };
     },
   });
 }

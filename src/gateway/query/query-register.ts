@@ -86,8 +86,10 @@ export class QueryRegister {
       const snapshot = resolved.snapshot.id;
       const version = resolved.version.name;
       const key = `${snapshot} ${version}`;
-      const use = counts.get(key) ?? create(SnapshotUseSchema, { snapshot, version });
+      const { epoch } = resolved.state;
+      const use = counts.get(key) ?? create(SnapshotUseSchema, { snapshot, version, oldestEpoch: epoch });
       use.queries++;
+      if (epoch < use.oldestEpoch) use.oldestEpoch = epoch;
       counts.set(key, use);
     }
     return [...counts.values()];

@@ -36,6 +36,17 @@ export interface AuditParts {
   readonly log?: LineLog | undefined;
 }
 
+/** Two placements that answered one question differently, each with the right stamp. */
+export interface FoundDifference {
+  readonly shard: number;
+  readonly snapshot: string;
+  readonly version: string;
+  readonly nodes: readonly string[];
+}
+
+/** Of each shard and snapshot the newest; above it the oldest is forgotten, which has been looked at long ago. */
+const DIFFERENCES_MAX = 256;
+
 export type AuditOutcome = "equal" | "different" | "not-comparable" | "failed";
 
 /**
@@ -48,10 +59,16 @@ export class ReplicaAudit {
   /** Answers until the next one. Random, or the order of shards would choose which are ever audited. */
   #countdown: number;
   #underWay = 0;
+  readonly #differences = new Map<string, FoundDifference>();
 
   constructor(parts: AuditParts) {
     this.#parts = parts;
     this.#countdown = this.#nextIn();
+  }
+
+  /** What was found since the start: whoever drives the mesh finds out which of the replicas is wrong. */
+  get differences(): readonly FoundDifference[] {
+    return [...this.#differences.values()];
   }
 
   consider(question: ShardQuestion, first: PlacementLoad, reply: ShardReply): void {
@@ -94,7 +111,19 @@ export class ReplicaAudit {
       if (outcome !== "different") return;
       const text = `replicas of shard ${shard} differ at snapshot "${snapshot}"`;
       this.#parts.log?.line("error", text, { ...facts });
+      const nodes = [first.endpoint.node, second.endpoint.node].sort();
+      this.#found({ shard, snapshot, version: serviceVersion, nodes });
     });
+  }
+
+  #found(difference: FoundDifference): void {
+    const key = `${difference.shard} ${difference.snapshot}`;
+    this.#differences.delete(key);
+    this.#differences.set(key, difference);
+    for (const oldest of this.#differences.keys()) {
+      if (this.#differences.size <= DIFFERENCES_MAX) break;
+      this.#differences.delete(oldest);
+    }
   }
 
   /**

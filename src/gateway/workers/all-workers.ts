@@ -91,8 +91,13 @@ export class AllWorkers implements WholeGateway, GatewayAdmin {
   async status() {
     const told = await Promise.all(this.#listening().map(statusOf));
     const all = told.filter((status) => status !== undefined);
-    const [first = { epoch: 0n, tableSha256: "", inUse: [] }] = all.sort((a, b) => Number(a.epoch - b.epoch));
-    return { epoch: first.epoch, tableSha256: first.tableSha256, inUse: together(all.flatMap(({ inUse }) => inUse)) };
+    const [first = { epoch: 0n, tableSha256: "" }] = all.sort((a, b) => Number(a.epoch - b.epoch));
+    return {
+      epoch: first.epoch,
+      tableSha256: first.tableSha256,
+      inUse: together(all.flatMap(({ inUse }) => inUse)),
+      differences: all.flatMap(({ differences }) => differences),
+    };
   }
 
   async queries() {
@@ -173,7 +178,11 @@ function together(uses: readonly SnapshotUse[]): SnapshotUse[] {
   for (const use of uses) {
     const key = `${use.snapshot} ${use.version}`;
     const known = byTuple.get(key);
-    byTuple.set(key, known === undefined ? use : { ...known, queries: known.queries + use.queries });
+    if (known === undefined) byTuple.set(key, use);
+    else {
+      const oldestEpoch = known.oldestEpoch < use.oldestEpoch ? known.oldestEpoch : use.oldestEpoch;
+      byTuple.set(key, { ...known, queries: known.queries + use.queries, oldestEpoch });
+    }
   }
   return [...byTuple.values()];
 }

@@ -3,6 +3,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { SnapshotUseSchema } from "../../wire/generated/skynetes/v1/gateway_admin_pb.ts";
 import { ListQueriesResponseSchema, type QueryStatus } from "../../wire/generated/skynetes/v1/gateway_pb.ts";
 import { type RouteTable, RouteTableSchema } from "../../wire/generated/skynetes/v1/table_pb.ts";
+import type { FoundDifference } from "../scatter/replica-audit.ts";
 import type { RouteTupleName } from "../table/verify-table.ts";
 import type { GatewayStatus } from "../whole-gateway.ts";
 import type { Door } from "./shared-port.ts";
@@ -30,6 +31,7 @@ export interface StatusWords {
   readonly epoch: bigint;
   readonly tableSha256: string;
   readonly inUse: readonly Uint8Array[];
+  readonly differences: readonly FoundDifference[];
 }
 
 export const tableToBytes = (table: RouteTable) => toBinary(RouteTableSchema, table);

@@ -19,8 +19,9 @@ const together = (...workers: Worker[]) =>
   new AllWorkers({ count: workers.length, running: () => workers, metrics: async () => "" });
 
 const using = (epoch: bigint, queries: number) => {
-  const inUse = [create(SnapshotUseSchema, { snapshot: "s1", version: "v1", queries })];
-  return worker(() => statusToWords({ epoch, tableSha256: `table ${epoch}`, inUse }));
+  const inUse = [create(SnapshotUseSchema, { snapshot: "s1", version: "v1", queries, oldestEpoch: epoch })];
+  const differences = [{ shard: 1, snapshot: "s1", version: "v1", nodes: [`node-${epoch}`] }];
+  return worker(() => statusToWords({ epoch, tableSha256: `table ${epoch}`, inUse, differences }));
 };
 
 const late = new Fault("deadline-exceeded", "ask worker for status: no answer within 5000 ms");
@@ -29,10 +30,11 @@ const silent = () =>
     throw late;
   });
 
-test("the status of all is the oldest table, and the queries of all", async () => {
-  const { inUse, ...status } = await together(using(3n, 1), using(2n, 4)).status();
+test("the status of all is the oldest table, the queries and what audits found of all", async () => {
+  const { inUse, differences, ...status } = await together(using(3n, 1), using(2n, 4)).status();
   expect(status).toEqual({ epoch: 2n, tableSha256: "table 2" });
-  expect(inUse).toMatchObject([{ snapshot: "s1", version: "v1", queries: 5 }]);
+  expect(inUse).toMatchObject([{ snapshot: "s1", version: "v1", queries: 5, oldestEpoch: 2n }]);
+  expect(differences.flatMap(({ nodes }) => nodes).sort()).toEqual(["node-2", "node-3"]);
 });
 
 test("a status without a worker that runs is none: what that one uses would be taken for unused", async () => {

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/gateway_admin.proto.
  */
 export const file_skynetes_v1_gateway_admin: GenFile = /*@__PURE__*/
-  fileDesc("Ch9za3luZXRlcy92MS9nYXRld2F5X2FkbWluLnByb3RvEgtza3luZXRlcy52MSJmChNWZXJpZnlSb3V0ZXNSZXF1ZXN0EiYKBXRhYmxlGAEgASgLMhcuc2t5bmV0ZXMudjEuUm91dGVUYWJsZRInCgZ0dXBsZXMYAiADKAsyFy5za3luZXRlcy52MS5Sb3V0ZVR1cGxlIi8KClJvdXRlVHVwbGUSEAoIc25hcHNob3QYASABKAkSDwoHdmVyc2lvbhgCIAEoCSJVChRWZXJpZnlSb3V0ZXNSZXNwb25zZRIQCgh2ZXJpZmllZBgBIAEoCBIrCghmYWlsdXJlcxgCIAMoCzIZLnNreW5ldGVzLnYxLlJvdXRlRmFpbHVyZSKJAQoMUm91dGVGYWlsdXJlEiYKBXR1cGxlGAEgASgLMhcuc2t5bmV0ZXMudjEuUm91dGVUdXBsZRINCgVzaGFyZBgCIAEoBRIMCgRub2RlGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIkCghhbnN3ZXJlZBgFIAEoCzISLnNreW5ldGVzLnYxLlN0YW1wIjsKEUFwcGx5VGFibGVSZXF1ZXN0EiYKBXRhYmxlGAEgASgLMhcuc2t5bmV0ZXMudjEuUm91dGVUYWJsZSIjChJBcHBseVRhYmxlUmVzcG9uc2USDQoFZXBvY2gYASABKAMiGQoXR2V0R2F0ZXdheVN0YXR1c1JlcXVlc3QijAEKGEdldEdhdGV3YXlTdGF0dXNSZXNwb25zZRIPCgdnYXRld2F5GAEgASgJEhAKCGluc3RhbmNlGAIgASgJEg0KBWVwb2NoGAMgASgDEhQKDHRhYmxlX3NoYTI1NhgEIAEoCRIoCgZpbl91c2UYBSADKAsyGC5za3luZXRlcy52MS5TbmFwc2hvdFVzZSJBCgtTbmFwc2hvdFVzZRIQCghzbmFwc2hvdBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg8KB3F1ZXJpZXMYAyABKAUymgIKE0dhdGV3YXlBZG1pblNlcnZpY2USUwoMVmVyaWZ5Um91dGVzEiAuc2t5bmV0ZXMudjEuVmVyaWZ5Um91dGVzUmVxdWVzdBohLnNreW5ldGVzLnYxLlZlcmlmeVJvdXRlc1Jlc3BvbnNlEk0KCkFwcGx5VGFibGUSHi5za3luZXRlcy52MS5BcHBseVRhYmxlUmVxdWVzdBofLnNreW5ldGVzLnYxLkFwcGx5VGFibGVSZXNwb25zZRJfChBHZXRHYXRld2F5U3RhdHVzEiQuc2t5bmV0ZXMudjEuR2V0R2F0ZXdheVN0YXR1c1JlcXVlc3QaJS5za3luZXRlcy52MS5HZXRHYXRld2F5U3RhdHVzUmVzcG9uc2ViBnByb3RvMw", [file_skynetes_v1_stamp, file_skynetes_v1_table]);
+  fileDesc("Ch9za3luZXRlcy92MS9nYXRld2F5X2FkbWluLnByb3RvEgtza3luZXRlcy52MSJmChNWZXJpZnlSb3V0ZXNSZXF1ZXN0EiYKBXRhYmxlGAEgASgLMhcuc2t5bmV0ZXMudjEuUm91dGVUYWJsZRInCgZ0dXBsZXMYAiADKAsyFy5za3luZXRlcy52MS5Sb3V0ZVR1cGxlIi8KClJvdXRlVHVwbGUSEAoIc25hcHNob3QYASABKAkSDwoHdmVyc2lvbhgCIAEoCSJVChRWZXJpZnlSb3V0ZXNSZXNwb25zZRIQCgh2ZXJpZmllZBgBIAEoCBIrCghmYWlsdXJlcxgCIAMoCzIZLnNreW5ldGVzLnYxLlJvdXRlRmFpbHVyZSKJAQoMUm91dGVGYWlsdXJlEiYKBXR1cGxlGAEgASgLMhcuc2t5bmV0ZXMudjEuUm91dGVUdXBsZRINCgVzaGFyZBgCIAEoBRIMCgRub2RlGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIkCghhbnN3ZXJlZBgFIAEoCzISLnNreW5ldGVzLnYxLlN0YW1wIjsKEUFwcGx5VGFibGVSZXF1ZXN0EiYKBXRhYmxlGAEgASgLMhcuc2t5bmV0ZXMudjEuUm91dGVUYWJsZSIjChJBcHBseVRhYmxlUmVzcG9uc2USDQoFZXBvY2gYASABKAMiGQoXR2V0R2F0ZXdheVN0YXR1c1JlcXVlc3QiwQEKGEdldEdhdGV3YXlTdGF0dXNSZXNwb25zZRIPCgdnYXRld2F5GAEgASgJEhAKCGluc3RhbmNlGAIgASgJEg0KBWVwb2NoGAMgASgDEhQKDHRhYmxlX3NoYTI1NhgEIAEoCRIoCgZpbl91c2UYBSADKAsyGC5za3luZXRlcy52MS5TbmFwc2hvdFVzZRIzCgtkaWZmZXJlbmNlcxgGIAMoCzIeLnNreW5ldGVzLnYxLlJlcGxpY2FEaWZmZXJlbmNlIlcKC1NuYXBzaG90VXNlEhAKCHNuYXBzaG90GAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDwoHcXVlcmllcxgDIAEoBRIUCgxvbGRlc3RfZXBvY2gYBCABKAMiVAoRUmVwbGljYURpZmZlcmVuY2USDQoFc2hhcmQYASABKAUSEAoIc25hcHNob3QYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRINCgVub2RlcxgEIAMoCTKaAgoTR2F0ZXdheUFkbWluU2VydmljZRJTCgxWZXJpZnlSb3V0ZXMSIC5za3luZXRlcy52MS5WZXJpZnlSb3V0ZXNSZXF1ZXN0GiEuc2t5bmV0ZXMudjEuVmVyaWZ5Um91dGVzUmVzcG9uc2USTQoKQXBwbHlUYWJsZRIeLnNreW5ldGVzLnYxLkFwcGx5VGFibGVSZXF1ZXN0Gh8uc2t5bmV0ZXMudjEuQXBwbHlUYWJsZVJlc3BvbnNlEl8KEEdldEdhdGV3YXlTdGF0dXMSJC5za3luZXRlcy52MS5HZXRHYXRld2F5U3RhdHVzUmVxdWVzdBolLnNreW5ldGVzLnYxLkdldEdhdGV3YXlTdGF0dXNSZXNwb25zZWIGcHJvdG8z", [file_skynetes_v1_stamp, file_skynetes_v1_table]);
 
 /**
  * @generated from message skynetes.v1.VerifyRoutesRequest
@@ -208,6 +208,14 @@ export type GetGatewayStatusResponse = Message<"skynetes.v1.GetGatewayStatusResp
    * @generated from field: repeated skynetes.v1.SnapshotUse in_use = 5;
    */
   inUse: SnapshotUse[];
+
+  /**
+   * Replicas that an audit has found to answer differently since this process started; the newest of each shard and
+   * snapshot.
+   *
+   * @generated from field: repeated skynetes.v1.ReplicaDifference differences = 6;
+   */
+  differences: ReplicaDifference[];
 };
 
 /**
@@ -237,6 +245,13 @@ export type SnapshotUse = Message<"skynetes.v1.SnapshotUse"> & {
    * @generated from field: int32 queries = 3;
    */
   queries: number;
+
+  /**
+   * The lowest epoch of a table that one of them works by: what a later table no longer names, none of them calls.
+   *
+   * @generated from field: int64 oldest_epoch = 4;
+   */
+  oldestEpoch: bigint;
 };
 
 /**
@@ -245,6 +260,40 @@ export type SnapshotUse = Message<"skynetes.v1.SnapshotUse"> & {
  */
 export const SnapshotUseSchema: GenMessage<SnapshotUse> = /*@__PURE__*/
   messageDesc(file_skynetes_v1_gateway_admin, 8);
+
+/**
+ * Two placements of a shard gave different partials to one question at one snapshot, each with the right stamp.
+ *
+ * @generated from message skynetes.v1.ReplicaDifference
+ */
+export type ReplicaDifference = Message<"skynetes.v1.ReplicaDifference"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+
+  /**
+   * @generated from field: string snapshot = 2;
+   */
+  snapshot: string;
+
+  /**
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * @generated from field: repeated string nodes = 4;
+   */
+  nodes: string[];
+};
+
+/**
+ * Describes the message skynetes.v1.ReplicaDifference.
+ * Use `create(ReplicaDifferenceSchema)` to create a new message.
+ */
+export const ReplicaDifferenceSchema: GenMessage<ReplicaDifference> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_gateway_admin, 9);
 
 /**
  * @generated from service skynetes.v1.GatewayAdminService

@@ -1,4 +1,5 @@
 import { Fault } from "../fault/fault.ts";
+import { type Cut, cutOf, positionIn } from "../mesh/cut.ts";
 import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
 import type { RecordFormat } from "../row-format/record-format.ts";
 
@@ -9,6 +10,17 @@ export interface Holding {
   readonly partition: number;
   /** How the topic's records are encoded. */
   readonly record: RecordFormat;
+}
+
+/** The positions of exactly these partitions. Fault `invalid-request`, saying what was attempted, when one is missing. */
+export function cutOfHoldings(holdings: readonly Holding[], wished: Cut, attempted: string): Cut {
+  return cutOf(
+    holdings.map(({ topic, partition }) => {
+      const position = positionIn(wished, topic, partition);
+      if (position !== undefined) return position;
+      throw new Fault("invalid-request", `${attempted}: the cut has no position of ${topic}/${partition}`);
+    }),
+  );
 }
 
 /**

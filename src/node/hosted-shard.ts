@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { Fault } from "../fault/fault.ts";
-import { type Cut, cutOf, cutText, positionIn } from "../mesh/cut.ts";
+import { type Cut, cutText } from "../mesh/cut.ts";
 import { sleep } from "../process/clock.ts";
 import type { Archive, ArchiveKey } from "./archive/archive.ts";
 import { archiveShard } from "./archive/archive-shard.ts";
 import { repairSegments, restoreSnapshot } from "./archive/restore-snapshot.ts";
 import { type FrozenShard, manifestText } from "./frozen-shard.ts";
-import { type Holding, holdingsOf } from "./holdings.ts";
+import { cutOfHoldings, type Holding, holdingsOf } from "./holdings.ts";
 import { INGEST_LIMITS } from "./ingest/ingest-limits.ts";
 import { ingestPartition } from "./ingest/ingest-partition.ts";
 import { IngestStatus } from "./ingest/ingest-status.ts";
@@ -24,6 +24,10 @@ import type { RecordPlace, RejectedRecord, ShardStore } from "./store/shard-stor
 const CHANGES_WAITING_MAX = 64;
 const ARCHIVE_RETRY_MS = 1_000;
 
+export function shardDirectory({ dataDirectory }: NodeConfig, shard: number): string {
+  return join(dataDirectory, `shard-${shard}`);
+}
+
 /** One shard on this node: its store, its ingest, its snapshots. */
 export class HostedShard {
   readonly shard: number;
@@ -40,6 +44,7 @@ export class HostedShard {
   readonly #horizon: Cut;
   /** Whole here, and not known to be in the archive, which could not be used when they were loaded. */
   readonly #unarchived: Set<string>;
+  readonly #closing = new AbortController();
   #loops: Promise<unknown> = Promise.resolve();
 
   private constructor(config: NodeConfig, shard: number, parts: Parts) {
@@ -59,7 +64,7 @@ export class HostedShard {
 
   static async open(config: NodeConfig, shard: number, archive: Archive): Promise<HostedShard> {
     const holdings = holdingsOf(shard, config.tables, config.topics);
-    const directory = await ShardDirectory.open(join(config.dataDirectory, `shard-${shard}`));
+    const directory = await ShardDirectory.open(shardDirectory(config, shard));
     const store = await DuckDbShardStore.open(directory.database, config.tables, {
       ...STORE_LIMITS,
       ...config.store,
@@ -76,20 +81,21 @@ export class HostedShard {
     }
   }
 
-  /** Ingests until `signal` aborts. */
+  /** Ingests until `signal` aborts, or the shard is closed. */
   start(signal: AbortSignal): void {
     const { log, clock, randomness } = this.#config;
     const limits = { ...INGEST_LIMITS, ...this.#config.ingest };
     const [shard, store, watcher] = [this.shard, this.#store, this.status];
+    const either = AbortSignal.any([signal, this.#closing.signal]);
     const of = (topic: string) => this.#config.topics.find(({ name }) => name === topic)!.partitions;
     const loops = this.#holdings.map(({ table, topic, partition, record }) => {
       const decode = recordDecoder(table, record);
       return ingestPartition(
         { shard, log, store, topic, partitions: of(topic), partition, decode, limits, clock, randomness, watcher },
-        signal,
+        either,
       );
     });
-    this.#loops = Promise.allSettled([...loops, this.#archiveRest(signal)]);
+    this.#loops = Promise.allSettled([...loops, this.#archiveRest(either)]);
   }
 
   /** What was loaded while the archive could not be used. */
@@ -140,7 +146,7 @@ export class HostedShard {
 
   /** Frozen and archived when it returns; frozen already at this cut: the same. Fault `snapshot-conflict`: at another. */
   freeze(snapshot: string, wished: Cut): Promise<FrozenShard> {
-    const cut = this.#cutOfHoldings(snapshot, wished);
+    const cut = cutOfHoldings(this.#holdings, wished, `freeze shard ${this.shard} as "${snapshot}"`);
     return this.#changes.run(async () => {
       const frozen = (await this.#there(snapshot, cut)) ?? (await this.#anewOrAdopted(snapshot, cut));
       this.#frozen.set(snapshot, frozen);
@@ -264,27 +270,15 @@ export class HostedShard {
     });
   }
 
-  /** After its signal has aborted. */
+  /** Ends ingest at a batch's end, and then what is under way. */
   async close(): Promise<void> {
+    this.#closing.abort(new DOMException("the shard is closing", "AbortError"));
     await this.#loops;
     await this.#changes.run(() => this.#store.close());
   }
 
   #key(snapshot: string): ArchiveKey {
     return { shard: this.shard, snapshot, node: this.#config.node };
-  }
-
-  #cutOfHoldings(snapshot: string, wished: Cut): Cut {
-    return cutOf(
-      this.#holdings.map(({ topic, partition }) => {
-        const position = positionIn(wished, topic, partition);
-        if (position !== undefined) return position;
-        throw new Fault(
-          "invalid-request",
-          `freeze shard ${this.shard} as "${snapshot}": the cut has no position of ${topic}/${partition}`,
-        );
-      }),
-    );
   }
 }
 

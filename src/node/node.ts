@@ -3,16 +3,22 @@ import { SNAPSHOT_ID_RULE, snapshotId } from "../mesh/snapshot-id.ts";
 import { step } from "../telemetry/step-channel.ts";
 import { BindingService, type BindResponse } from "../wire/generated/skynetes/v1/binding_pb.ts";
 import type { NodeAgentService } from "../wire/generated/skynetes/v1/node_agent_pb.ts";
+import type { ShardManifest } from "../wire/generated/skynetes/v1/seal_pb.ts";
 import { type UnaryHandlers, unaryClient } from "../wire/grpc-service.ts";
 import type { Archive } from "./archive/archive.ts";
 import { HostedShard } from "./hosted-shard.ts";
 import type { NodeConfig } from "./node-config.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
+import { rederiveShard } from "./rederive-shard.ts";
 import { checkedLimit, rejectPage } from "./reject-page.ts";
+import { clearRemoved, emptyShard, removeShard } from "./remove-shard.ts";
 import { cutFromWire, wireCut } from "./snapshot/manifest-cut.ts";
 
 /** A service reads and digests the whole shard before it answers. */
 const BIND_TIMEOUT_MS = 120_000;
 const UNBIND_TIMEOUT_MS = 10_000;
+/** A driver asks for each shard once at a time. */
+const SHARD_CHANGES_WAITING_MAX = 1_024;
 
 /**
  * The node's way: log → ingest → store → snapshot → archive, for each shard that is placed here, and what the driver of
@@ -21,24 +27,30 @@ const UNBIND_TIMEOUT_MS = 10_000;
 export class Node {
   readonly #config: NodeConfig;
   readonly #instance: string;
-  readonly #shards: ReadonlyMap<number, HostedShard>;
+  readonly #archive: Archive;
+  readonly #shards: Map<number, HostedShard>;
   readonly #stopping = new AbortController();
+  /** Which shards there are, changed by one at a time. */
+  readonly #changes = new OneAtATime("change the shards of this node", SHARD_CHANGES_WAITING_MAX);
+  readonly #rederives = new OneAtATime("rederive a shard", SHARD_CHANGES_WAITING_MAX);
 
-  private constructor(config: NodeConfig, shards: readonly HostedShard[]) {
+  private constructor(config: NodeConfig, shards: readonly HostedShard[], archive: Archive) {
     this.#config = config;
+    this.#archive = archive;
     this.#instance = config.randomness.id();
     this.#shards = new Map(shards.map((shard) => [shard.shard, shard]));
   }
 
   static async open(config: NodeConfig, archive: Archive): Promise<Node> {
     const shards: HostedShard[] = [];
+    await clearRemoved(config);
     try {
       for (const shard of config.shards) shards.push(await HostedShard.open(config, shard, archive));
     } catch (error) {
       await Promise.all(shards.map((shard) => shard.close()));
       throw error;
     }
-    return new Node(config, shards);
+    return new Node(config, shards, archive);
   }
 
   /** Starts to ingest. */
@@ -48,7 +60,8 @@ export class Node {
 
   async close(): Promise<void> {
     this.#stopping.abort(new DOMException("the node is stopping", "AbortError"));
-    await Promise.all([...this.#shards.values()].map((shard) => shard.close()));
+    await this.#changes.run(() => Promise.all([...this.#shards.values()].map((shard) => shard.close())));
+    await this.#rederives.run(async () => {});
   }
 
   get handlers(): UnaryHandlers<typeof NodeAgentService> {
@@ -72,8 +85,9 @@ export class Node {
           bound: await this.#bind(hosted, snapshot, address, signal),
         }));
       },
+      // Also of a shard that has left this node.
       unbindShard: async ({ snapshot, shard, address }, { signal }) => {
-        this.#hosted(shard, `snapshot "${checkId(snapshot)}"`);
+        checkId(snapshot);
         const service = unaryClient(BindingService, address);
         try {
           await service.unbind({ snapshot, shard }, { timeoutMs: UNBIND_TIMEOUT_MS, signal });
@@ -92,7 +106,44 @@ export class Node {
           return { unbound: [] };
         });
       },
+      hostShard: ({ shard }) => step("node", "host", { shard }, () => this.#changes.run(() => this.#host(shard))),
+      removeShard: ({ shard }) =>
+        step("node", "remove", { shard }, () =>
+          this.#changes.run(async () => {
+            await this.#shards.get(shard)?.close();
+            this.#shards.delete(shard);
+            await removeShard(this.#config, shard, this.#archive);
+            return {};
+          }),
+        ),
+      rebuildShard: ({ shard, divergent }) =>
+        step("node", "rebuild", { shard }, () =>
+          this.#changes.run(async () => {
+            const hosted = this.#hosted(shard, "rebuild a shard");
+            for (const snapshot of divergent) await hosted.drop(checkId(snapshot));
+            await hosted.close();
+            this.#shards.delete(shard);
+            await emptyShard(this.#config, shard);
+            return this.#host(shard);
+          }),
+        ),
+      rederiveShard: ({ shard, cut }, { signal }) =>
+        step("node", "rederive", { shard }, () =>
+          this.#rederives.run(async () => {
+            const either = AbortSignal.any([signal, this.#stopping.signal]);
+            const { manifest } = await rederiveShard(this.#config, shard, cutFromWire(cut), either);
+            return { stateDigest: manifest.stateDigest, tables: tableDigests(manifest) };
+          }),
+        ),
     };
+  }
+
+  async #host(shard: number): Promise<Record<string, never>> {
+    if (this.#shards.has(shard) || this.#stopping.signal.aborted) return {};
+    const hosted = await HostedShard.open(this.#config, shard, this.#archive);
+    this.#shards.set(shard, hosted);
+    hosted.start(this.#stopping.signal);
+    return {};
   }
 
   async #bind(hosted: HostedShard, snapshot: string, address: string, signal: AbortSignal): Promise<BindResponse> {
@@ -148,9 +199,14 @@ function statusOf(hosted: HostedShard) {
       snapshot,
       stateDigest: manifest.stateDigest,
       manifestSha256,
+      tables: tableDigests(manifest),
     })),
     rejected: hosted.status.rejected,
     alarm: hosted.alarm,
     archiveAlarm: hosted.archiveAlarm,
   };
+}
+
+function tableDigests({ tables }: ShardManifest) {
+  return tables.map(({ name, rows, digest }) => ({ table: name, rows, digest }));
 }

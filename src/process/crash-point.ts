@@ -25,8 +25,12 @@ export const CRASH_POINTS = [
   "object-archived",
   "epoch-claimed",
   "manifest-archived",
+  "object-fetched",
   "manifest-dropped",
   "snapshot-dropped",
+  "rederive-replayed",
+  "shard-copies-dropped",
+  "shard-set-aside",
 ] as const;
 
 /** Of the driver that collects in the archive what nobody names. */

@@ -15,12 +15,19 @@ import { agentCalls, cutAt, filledLog, nodeConfig } from "./small-mesh.ts";
 
 const EVENTS = 2_000;
 
-/** What the driver of a mesh would do, from any state; ends with one snapshot of each shard. */
+/** What the driver of a mesh would do, from any state; ends with one snapshot of each shard, and what the log says. */
 async function drive(calls: ReturnType<typeof agentCalls>): Promise<string[]> {
+  for (const shard of [0, 1]) await calls.host(shard);
   await calls.freeze("early", 0, cutAt(EVENTS / 2));
   await calls.freeze("middle", 0, cutAt((EVENTS * 3) / 4));
   await calls.drop("early");
-  const digests: string[] = [];
+  for (const shard of [0, 1]) await calls.freeze("late", shard, cutAt(EVENTS + 3));
+  const derived = await calls.rederive(0, cutAt(EVENTS + 3));
+  // Both come back from the archive, each on an empty directory.
+  await calls.remove(1);
+  await calls.host(1);
+  await calls.rebuild(0, []);
+  const digests: string[] = [derived.stateDigest];
   for (const shard of [0, 1]) {
     const { manifest } = await calls.freeze("late", shard, cutAt(EVENTS + 3));
     digests.push(manifest!.stateDigest, String(manifest!.rejected));

@@ -98,6 +98,10 @@ export function agentCalls(agent: ReturnType<typeof unaryClient<typeof NodeAgent
     unbind: (snapshot: string, shard: number, address: string) =>
       agent.unbindShard({ snapshot, shard, address }, WITHIN),
     drop: (snapshot: string) => agent.dropSnapshot({ snapshot }, WITHIN),
+    host: (shard: number) => agent.hostShard({ shard }, WITHIN),
+    remove: (shard: number) => agent.removeShard({ shard }, WITHIN),
+    rebuild: (shard: number, divergent: string[]) => agent.rebuildShard({ shard, divergent }, WITHIN),
+    rederive: (shard: number, cut: ReturnType<typeof cutAt>) => agent.rederiveShard({ shard, cut }, WITHIN),
     async until<T>(read: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
       for (let tries = 0; ; tries++) {
         const value = await read();

@@ -47,9 +47,10 @@ export class DirectoryArchive implements Archive {
     return segments.filter(({ sha256 }) => missing.has(objectPath(sha256)));
   }
 
-  fetchObject(sha256: string, path: string): Promise<void> {
+  async fetchObject(sha256: string, path: string): Promise<void> {
     const object = objectPath(sha256);
-    return this.#files.copyOut([object, object + DOOMED], path, sha256);
+    await this.#files.copyOut([object, object + DOOMED], path, sha256);
+    crashPoint("object-fetched");
   }
 
   async putManifest(key: ArchiveKey, text: string): Promise<void> {

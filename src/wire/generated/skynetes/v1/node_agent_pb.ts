@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/node_agent.proto.
  */
 export const file_skynetes_v1_node_agent: GenFile = /*@__PURE__*/
-  fileDesc("Chxza3luZXRlcy92MS9ub2RlX2FnZW50LnByb3RvEgtza3luZXRlcy52MSIWChRHZXROb2RlU3RhdHVzUmVxdWVzdCJhChVHZXROb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoCRIoCgZzaGFyZHMYAyADKAsyGC5za3luZXRlcy52MS5TaGFyZFN0YXR1cyLIAQoLU2hhcmRTdGF0dXMSDQoFc2hhcmQYASABKAUSIgoIcG9zaXRpb24YAiABKAsyEC5za3luZXRlcy52MS5DdXQSIQoHaG9yaXpvbhgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIrCgZmcm96ZW4YBCADKAsyGy5za3luZXRlcy52MS5Gcm96ZW5TbmFwc2hvdBIQCghyZWplY3RlZBgFIAEoAxINCgVhbGFybRgGIAEoCRIVCg1hcmNoaXZlX2FsYXJtGAcgASgJIlEKDkZyb3plblNuYXBzaG90EhAKCHNuYXBzaG90GAEgASgJEhQKDHN0YXRlX2RpZ2VzdBgCIAEoCRIXCg9tYW5pZmVzdF9zaGEyNTYYAyABKAkiVAoSRnJlZXplU2hhcmRSZXF1ZXN0EhAKCHNuYXBzaG90GAEgASgJEg0KBXNoYXJkGAIgASgFEh0KA2N1dBgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dCJcChNGcmVlemVTaGFyZFJlc3BvbnNlEiwKCG1hbmlmZXN0GAEgASgLMhouc2t5bmV0ZXMudjEuU2hhcmRNYW5pZmVzdBIXCg9tYW5pZmVzdF9zaGEyNTYYAiABKAkiRAoQQmluZFNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIPCgdhZGRyZXNzGAMgASgJIj0KEUJpbmRTaGFyZFJlc3BvbnNlEigKBWJvdW5kGAEgASgLMhkuc2t5bmV0ZXMudjEuQmluZFJlc3BvbnNlIkYKElVuYmluZFNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIPCgdhZGRyZXNzGAMgASgJIhUKE1VuYmluZFNoYXJkUmVzcG9uc2UiJwoTRHJvcFNuYXBzaG90UmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCSI7ChREcm9wU25hcHNob3RSZXNwb25zZRIjCgd1bmJvdW5kGAEgAygLMhIuc2t5bmV0ZXMudjEuU3RhbXAiWwoSUmVhZFJlamVjdHNSZXF1ZXN0Eg0KBXNoYXJkGAEgASgFEicKBWFmdGVyGAIgASgLMhguc2t5bmV0ZXMudjEuUmVjb3JkUGxhY2USDQoFbGltaXQYAyABKAUiOwoTUmVhZFJlamVjdHNSZXNwb25zZRIkCgdyZWplY3RzGAEgAygLMhMuc2t5bmV0ZXMudjEuUmVqZWN0MoEEChBOb2RlQWdlbnRTZXJ2aWNlElYKDUdldE5vZGVTdGF0dXMSIS5za3luZXRlcy52MS5HZXROb2RlU3RhdHVzUmVxdWVzdBoiLnNreW5ldGVzLnYxLkdldE5vZGVTdGF0dXNSZXNwb25zZRJQCgtGcmVlemVTaGFyZBIfLnNreW5ldGVzLnYxLkZyZWV6ZVNoYXJkUmVxdWVzdBogLnNreW5ldGVzLnYxLkZyZWV6ZVNoYXJkUmVzcG9uc2USSgoJQmluZFNoYXJkEh0uc2t5bmV0ZXMudjEuQmluZFNoYXJkUmVxdWVzdBoeLnNreW5ldGVzLnYxLkJpbmRTaGFyZFJlc3BvbnNlElAKC1VuYmluZFNoYXJkEh8uc2t5bmV0ZXMudjEuVW5iaW5kU2hhcmRSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuVW5iaW5kU2hhcmRSZXNwb25zZRJTCgxEcm9wU25hcHNob3QSIC5za3luZXRlcy52MS5Ecm9wU25hcHNob3RSZXF1ZXN0GiEuc2t5bmV0ZXMudjEuRHJvcFNuYXBzaG90UmVzcG9uc2USUAoLUmVhZFJlamVjdHMSHy5za3luZXRlcy52MS5SZWFkUmVqZWN0c1JlcXVlc3QaIC5za3luZXRlcy52MS5SZWFkUmVqZWN0c1Jlc3BvbnNlYgZwcm90bzM", [file_skynetes_v1_binding, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_stamp]);
+  fileDesc("Chxza3luZXRlcy92MS9ub2RlX2FnZW50LnByb3RvEgtza3luZXRlcy52MSIWChRHZXROb2RlU3RhdHVzUmVxdWVzdCJhChVHZXROb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoCRIoCgZzaGFyZHMYAyADKAsyGC5za3luZXRlcy52MS5TaGFyZFN0YXR1cyLIAQoLU2hhcmRTdGF0dXMSDQoFc2hhcmQYASABKAUSIgoIcG9zaXRpb24YAiABKAsyEC5za3luZXRlcy52MS5DdXQSIQoHaG9yaXpvbhgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIrCgZmcm96ZW4YBCADKAsyGy5za3luZXRlcy52MS5Gcm96ZW5TbmFwc2hvdBIQCghyZWplY3RlZBgFIAEoAxINCgVhbGFybRgGIAEoCRIVCg1hcmNoaXZlX2FsYXJtGAcgASgJInsKDkZyb3plblNuYXBzaG90EhAKCHNuYXBzaG90GAEgASgJEhQKDHN0YXRlX2RpZ2VzdBgCIAEoCRIXCg9tYW5pZmVzdF9zaGEyNTYYAyABKAkSKAoGdGFibGVzGAQgAygLMhguc2t5bmV0ZXMudjEuVGFibGVEaWdlc3QiOgoLVGFibGVEaWdlc3QSDQoFdGFibGUYASABKAkSDAoEcm93cxgCIAEoAxIOCgZkaWdlc3QYAyABKAkiVAoSRnJlZXplU2hhcmRSZXF1ZXN0EhAKCHNuYXBzaG90GAEgASgJEg0KBXNoYXJkGAIgASgFEh0KA2N1dBgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dCJcChNGcmVlemVTaGFyZFJlc3BvbnNlEiwKCG1hbmlmZXN0GAEgASgLMhouc2t5bmV0ZXMudjEuU2hhcmRNYW5pZmVzdBIXCg9tYW5pZmVzdF9zaGEyNTYYAiABKAkiRAoQQmluZFNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIPCgdhZGRyZXNzGAMgASgJIj0KEUJpbmRTaGFyZFJlc3BvbnNlEigKBWJvdW5kGAEgASgLMhkuc2t5bmV0ZXMudjEuQmluZFJlc3BvbnNlIkYKElVuYmluZFNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIPCgdhZGRyZXNzGAMgASgJIhUKE1VuYmluZFNoYXJkUmVzcG9uc2UiJwoTRHJvcFNuYXBzaG90UmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCSI7ChREcm9wU25hcHNob3RSZXNwb25zZRIjCgd1bmJvdW5kGAEgAygLMhIuc2t5bmV0ZXMudjEuU3RhbXAiWwoSUmVhZFJlamVjdHNSZXF1ZXN0Eg0KBXNoYXJkGAEgASgFEicKBWFmdGVyGAIgASgLMhguc2t5bmV0ZXMudjEuUmVjb3JkUGxhY2USDQoFbGltaXQYAyABKAUiOwoTUmVhZFJlamVjdHNSZXNwb25zZRIkCgdyZWplY3RzGAEgAygLMhMuc2t5bmV0ZXMudjEuUmVqZWN0IiEKEEhvc3RTaGFyZFJlcXVlc3QSDQoFc2hhcmQYASABKAUiEwoRSG9zdFNoYXJkUmVzcG9uc2UiIwoSUmVtb3ZlU2hhcmRSZXF1ZXN0Eg0KBXNoYXJkGAEgASgFIhUKE1JlbW92ZVNoYXJkUmVzcG9uc2UiNwoTUmVidWlsZFNoYXJkUmVxdWVzdBINCgVzaGFyZBgBIAEoBRIRCglkaXZlcmdlbnQYAiADKAkiFgoUUmVidWlsZFNoYXJkUmVzcG9uc2UiRAoUUmVkZXJpdmVTaGFyZFJlcXVlc3QSDQoFc2hhcmQYASABKAUSHQoDY3V0GAIgASgLMhAuc2t5bmV0ZXMudjEuQ3V0IlcKFVJlZGVyaXZlU2hhcmRSZXNwb25zZRIUCgxzdGF0ZV9kaWdlc3QYASABKAkSKAoGdGFibGVzGAIgAygLMhguc2t5bmV0ZXMudjEuVGFibGVEaWdlc3QyzAYKEE5vZGVBZ2VudFNlcnZpY2USVgoNR2V0Tm9kZVN0YXR1cxIhLnNreW5ldGVzLnYxLkdldE5vZGVTdGF0dXNSZXF1ZXN0GiIuc2t5bmV0ZXMudjEuR2V0Tm9kZVN0YXR1c1Jlc3BvbnNlElAKC0ZyZWV6ZVNoYXJkEh8uc2t5bmV0ZXMudjEuRnJlZXplU2hhcmRSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuRnJlZXplU2hhcmRSZXNwb25zZRJKCglCaW5kU2hhcmQSHS5za3luZXRlcy52MS5CaW5kU2hhcmRSZXF1ZXN0Gh4uc2t5bmV0ZXMudjEuQmluZFNoYXJkUmVzcG9uc2USUAoLVW5iaW5kU2hhcmQSHy5za3luZXRlcy52MS5VbmJpbmRTaGFyZFJlcXVlc3QaIC5za3luZXRlcy52MS5VbmJpbmRTaGFyZFJlc3BvbnNlElMKDERyb3BTbmFwc2hvdBIgLnNreW5ldGVzLnYxLkRyb3BTbmFwc2hvdFJlcXVlc3QaIS5za3luZXRlcy52MS5Ecm9wU25hcHNob3RSZXNwb25zZRJQCgtSZWFkUmVqZWN0cxIfLnNreW5ldGVzLnYxLlJlYWRSZWplY3RzUmVxdWVzdBogLnNreW5ldGVzLnYxLlJlYWRSZWplY3RzUmVzcG9uc2USSgoJSG9zdFNoYXJkEh0uc2t5bmV0ZXMudjEuSG9zdFNoYXJkUmVxdWVzdBoeLnNreW5ldGVzLnYxLkhvc3RTaGFyZFJlc3BvbnNlElAKC1JlbW92ZVNoYXJkEh8uc2t5bmV0ZXMudjEuUmVtb3ZlU2hhcmRSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuUmVtb3ZlU2hhcmRSZXNwb25zZRJTCgxSZWJ1aWxkU2hhcmQSIC5za3luZXRlcy52MS5SZWJ1aWxkU2hhcmRSZXF1ZXN0GiEuc2t5bmV0ZXMudjEuUmVidWlsZFNoYXJkUmVzcG9uc2USVgoNUmVkZXJpdmVTaGFyZBIhLnNreW5ldGVzLnYxLlJlZGVyaXZlU2hhcmRSZXF1ZXN0GiIuc2t5bmV0ZXMudjEuUmVkZXJpdmVTaGFyZFJlc3BvbnNlYgZwcm90bzM", [file_skynetes_v1_binding, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_stamp]);
 
 /**
  * @generated from message skynetes.v1.GetNodeStatusRequest
@@ -135,6 +135,13 @@ export type FrozenSnapshot = Message<"skynetes.v1.FrozenSnapshot"> & {
    * @generated from field: string manifest_sha256 = 3;
    */
   manifestSha256: string;
+
+  /**
+   * So that it can be told which table differs where replicas do.
+   *
+   * @generated from field: repeated skynetes.v1.TableDigest tables = 4;
+   */
+  tables: TableDigest[];
 };
 
 /**
@@ -143,6 +150,35 @@ export type FrozenSnapshot = Message<"skynetes.v1.FrozenSnapshot"> & {
  */
 export const FrozenSnapshotSchema: GenMessage<FrozenSnapshot> = /*@__PURE__*/
   messageDesc(file_skynetes_v1_node_agent, 3);
+
+/**
+ * @generated from message skynetes.v1.TableDigest
+ */
+export type TableDigest = Message<"skynetes.v1.TableDigest"> & {
+  /**
+   * @generated from field: string table = 1;
+   */
+  table: string;
+
+  /**
+   * @generated from field: int64 rows = 2;
+   */
+  rows: bigint;
+
+  /**
+   * As in TableManifest.
+   *
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+};
+
+/**
+ * Describes the message skynetes.v1.TableDigest.
+ * Use `create(TableDigestSchema)` to create a new message.
+ */
+export const TableDigestSchema: GenMessage<TableDigest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 4);
 
 /**
  * @generated from message skynetes.v1.FreezeShardRequest
@@ -171,7 +207,7 @@ export type FreezeShardRequest = Message<"skynetes.v1.FreezeShardRequest"> & {
  * Use `create(FreezeShardRequestSchema)` to create a new message.
  */
 export const FreezeShardRequestSchema: GenMessage<FreezeShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 4);
+  messageDesc(file_skynetes_v1_node_agent, 5);
 
 /**
  * @generated from message skynetes.v1.FreezeShardResponse
@@ -193,7 +229,7 @@ export type FreezeShardResponse = Message<"skynetes.v1.FreezeShardResponse"> & {
  * Use `create(FreezeShardResponseSchema)` to create a new message.
  */
 export const FreezeShardResponseSchema: GenMessage<FreezeShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 5);
+  messageDesc(file_skynetes_v1_node_agent, 6);
 
 /**
  * @generated from message skynetes.v1.BindShardRequest
@@ -222,7 +258,7 @@ export type BindShardRequest = Message<"skynetes.v1.BindShardRequest"> & {
  * Use `create(BindShardRequestSchema)` to create a new message.
  */
 export const BindShardRequestSchema: GenMessage<BindShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 6);
+  messageDesc(file_skynetes_v1_node_agent, 7);
 
 /**
  * @generated from message skynetes.v1.BindShardResponse
@@ -239,7 +275,7 @@ export type BindShardResponse = Message<"skynetes.v1.BindShardResponse"> & {
  * Use `create(BindShardResponseSchema)` to create a new message.
  */
 export const BindShardResponseSchema: GenMessage<BindShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 7);
+  messageDesc(file_skynetes_v1_node_agent, 8);
 
 /**
  * @generated from message skynetes.v1.UnbindShardRequest
@@ -266,7 +302,7 @@ export type UnbindShardRequest = Message<"skynetes.v1.UnbindShardRequest"> & {
  * Use `create(UnbindShardRequestSchema)` to create a new message.
  */
 export const UnbindShardRequestSchema: GenMessage<UnbindShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 8);
+  messageDesc(file_skynetes_v1_node_agent, 9);
 
 /**
  * @generated from message skynetes.v1.UnbindShardResponse
@@ -279,7 +315,7 @@ export type UnbindShardResponse = Message<"skynetes.v1.UnbindShardResponse"> & {
  * Use `create(UnbindShardResponseSchema)` to create a new message.
  */
 export const UnbindShardResponseSchema: GenMessage<UnbindShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 9);
+  messageDesc(file_skynetes_v1_node_agent, 10);
 
 /**
  * @generated from message skynetes.v1.DropSnapshotRequest
@@ -296,7 +332,7 @@ export type DropSnapshotRequest = Message<"skynetes.v1.DropSnapshotRequest"> & {
  * Use `create(DropSnapshotRequestSchema)` to create a new message.
  */
 export const DropSnapshotRequestSchema: GenMessage<DropSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 10);
+  messageDesc(file_skynetes_v1_node_agent, 11);
 
 /**
  * @generated from message skynetes.v1.DropSnapshotResponse
@@ -315,7 +351,7 @@ export type DropSnapshotResponse = Message<"skynetes.v1.DropSnapshotResponse"> &
  * Use `create(DropSnapshotResponseSchema)` to create a new message.
  */
 export const DropSnapshotResponseSchema: GenMessage<DropSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 11);
+  messageDesc(file_skynetes_v1_node_agent, 12);
 
 /**
  * @generated from message skynetes.v1.ReadRejectsRequest
@@ -346,7 +382,7 @@ export type ReadRejectsRequest = Message<"skynetes.v1.ReadRejectsRequest"> & {
  * Use `create(ReadRejectsRequestSchema)` to create a new message.
  */
 export const ReadRejectsRequestSchema: GenMessage<ReadRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 12);
+  messageDesc(file_skynetes_v1_node_agent, 13);
 
 /**
  * @generated from message skynetes.v1.ReadRejectsResponse
@@ -365,7 +401,148 @@ export type ReadRejectsResponse = Message<"skynetes.v1.ReadRejectsResponse"> & {
  * Use `create(ReadRejectsResponseSchema)` to create a new message.
  */
 export const ReadRejectsResponseSchema: GenMessage<ReadRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 13);
+  messageDesc(file_skynetes_v1_node_agent, 14);
+
+/**
+ * @generated from message skynetes.v1.HostShardRequest
+ */
+export type HostShardRequest = Message<"skynetes.v1.HostShardRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+};
+
+/**
+ * Describes the message skynetes.v1.HostShardRequest.
+ * Use `create(HostShardRequestSchema)` to create a new message.
+ */
+export const HostShardRequestSchema: GenMessage<HostShardRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 15);
+
+/**
+ * @generated from message skynetes.v1.HostShardResponse
+ */
+export type HostShardResponse = Message<"skynetes.v1.HostShardResponse"> & {
+};
+
+/**
+ * Describes the message skynetes.v1.HostShardResponse.
+ * Use `create(HostShardResponseSchema)` to create a new message.
+ */
+export const HostShardResponseSchema: GenMessage<HostShardResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 16);
+
+/**
+ * @generated from message skynetes.v1.RemoveShardRequest
+ */
+export type RemoveShardRequest = Message<"skynetes.v1.RemoveShardRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+};
+
+/**
+ * Describes the message skynetes.v1.RemoveShardRequest.
+ * Use `create(RemoveShardRequestSchema)` to create a new message.
+ */
+export const RemoveShardRequestSchema: GenMessage<RemoveShardRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 17);
+
+/**
+ * @generated from message skynetes.v1.RemoveShardResponse
+ */
+export type RemoveShardResponse = Message<"skynetes.v1.RemoveShardResponse"> & {
+};
+
+/**
+ * Describes the message skynetes.v1.RemoveShardResponse.
+ * Use `create(RemoveShardResponseSchema)` to create a new message.
+ */
+export const RemoveShardResponseSchema: GenMessage<RemoveShardResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 18);
+
+/**
+ * @generated from message skynetes.v1.RebuildShardRequest
+ */
+export type RebuildShardRequest = Message<"skynetes.v1.RebuildShardRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+
+  /**
+   * Whose copies in the archive are wrong.
+   *
+   * @generated from field: repeated string divergent = 2;
+   */
+  divergent: string[];
+};
+
+/**
+ * Describes the message skynetes.v1.RebuildShardRequest.
+ * Use `create(RebuildShardRequestSchema)` to create a new message.
+ */
+export const RebuildShardRequestSchema: GenMessage<RebuildShardRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 19);
+
+/**
+ * @generated from message skynetes.v1.RebuildShardResponse
+ */
+export type RebuildShardResponse = Message<"skynetes.v1.RebuildShardResponse"> & {
+};
+
+/**
+ * Describes the message skynetes.v1.RebuildShardResponse.
+ * Use `create(RebuildShardResponseSchema)` to create a new message.
+ */
+export const RebuildShardResponseSchema: GenMessage<RebuildShardResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 20);
+
+/**
+ * @generated from message skynetes.v1.RederiveShardRequest
+ */
+export type RederiveShardRequest = Message<"skynetes.v1.RederiveShardRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+
+  /**
+   * @generated from field: skynetes.v1.Cut cut = 2;
+   */
+  cut?: Cut | undefined;
+};
+
+/**
+ * Describes the message skynetes.v1.RederiveShardRequest.
+ * Use `create(RederiveShardRequestSchema)` to create a new message.
+ */
+export const RederiveShardRequestSchema: GenMessage<RederiveShardRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 21);
+
+/**
+ * @generated from message skynetes.v1.RederiveShardResponse
+ */
+export type RederiveShardResponse = Message<"skynetes.v1.RederiveShardResponse"> & {
+  /**
+   * @generated from field: string state_digest = 1;
+   */
+  stateDigest: string;
+
+  /**
+   * @generated from field: repeated skynetes.v1.TableDigest tables = 2;
+   */
+  tables: TableDigest[];
+};
+
+/**
+ * Describes the message skynetes.v1.RederiveShardResponse.
+ * Use `create(RederiveShardResponseSchema)` to create a new message.
+ */
+export const RederiveShardResponseSchema: GenMessage<RederiveShardResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 22);
 
 /**
  * @generated from service skynetes.v1.NodeAgentService
@@ -427,6 +604,49 @@ export const NodeAgentService: GenService<{
     methodKind: "unary";
     input: typeof ReadRejectsRequestSchema;
     output: typeof ReadRejectsResponseSchema;
+  },
+  /**
+   * Opens a shard that is placed on this node from now on, and ingests it. Idempotent.
+   *
+   * @generated from rpc skynetes.v1.NodeAgentService.HostShard
+   */
+  hostShard: {
+    methodKind: "unary";
+    input: typeof HostShardRequestSchema;
+    output: typeof HostShardResponseSchema;
+  },
+  /**
+   * Closes a shard that is placed elsewhere now, and deletes all that this node holds of it; copies in the archive stay
+   * where no other node has one of that snapshot. Idempotent.
+   *
+   * @generated from rpc skynetes.v1.NodeAgentService.RemoveShard
+   */
+  removeShard: {
+    methodKind: "unary";
+    input: typeof RemoveShardRequestSchema;
+    output: typeof RemoveShardResponseSchema;
+  },
+  /**
+   * Deletes the shard's store and frozen snapshots, and builds it anew from the log. Copies in the archive go of those
+   * snapshots that are named.
+   *
+   * @generated from rpc skynetes.v1.NodeAgentService.RebuildShard
+   */
+  rebuildShard: {
+    methodKind: "unary";
+    input: typeof RebuildShardRequestSchema;
+    output: typeof RebuildShardResponseSchema;
+  },
+  /**
+   * Works out the digests of the shard at a cut from the log alone, in a store made for this and thrown away after.
+   * FAILED_PRECONDITION: the log no longer begins where the shard does.
+   *
+   * @generated from rpc skynetes.v1.NodeAgentService.RederiveShard
+   */
+  rederiveShard: {
+    methodKind: "unary";
+    input: typeof RederiveShardRequestSchema;
+    output: typeof RederiveShardResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_skynetes_v1_node_agent, 0);

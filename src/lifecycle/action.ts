@@ -45,6 +45,34 @@ export type Action =
   | { readonly kind: "publish"; readonly table: RouteTable; readonly floors: readonly LatestFloor[] }
   /** GatewayAdminService.ApplyTable with the table last written. */
   | { readonly kind: "apply"; readonly gateway: string; readonly table: RouteTable }
+  /** NodeAgentService.RederiveShard; what it comes to is told in `observed.derived`. */
+  | {
+      readonly kind: "rederive";
+      readonly snapshot: string;
+      readonly shard: number;
+      readonly node: string;
+      readonly cut: Cut;
+    }
+  /** Records the replica as divergent, durably: from then on nothing of the shard on that node is bound or routed to. */
+  | {
+      readonly kind: "quarantine";
+      readonly snapshot: string;
+      readonly shard: number;
+      readonly node: string;
+      readonly stateDigest: string;
+      readonly expected: string;
+      readonly tables: readonly string[];
+    }
+  /** NodeAgentService.RebuildShard, then records that it was done. */
+  | { readonly kind: "rebuild"; readonly shard: number; readonly node: string; readonly divergent: readonly string[] }
+  /** Ends the quarantine: the replica agrees, or is placed elsewhere. */
+  | { readonly kind: "readmit"; readonly shard: number; readonly node: string }
+  /** NodeAgentService.HostShard. */
+  | { readonly kind: "host"; readonly shard: number; readonly node: string }
+  /** Records that a placement which leaves is not needed any more. */
+  | { readonly kind: "release"; readonly shard: number; readonly node: string }
+  /** NodeAgentService.RemoveShard, then forgets the placement. */
+  | { readonly kind: "remove"; readonly shard: number; readonly node: string }
   /** Marks the record as retiring: the schedule keeps newer ones. */
   | { readonly kind: "retire"; readonly snapshot: string }
   /** NodeAgentService.DropSnapshot. */

@@ -1,7 +1,16 @@
 import type { Manifest } from "../manifest/manifest.ts";
 import { type Cut, cutContains } from "../mesh/cut.ts";
 import { type Stamp, stampDifference } from "../mesh/stamp.ts";
-import type { ObservedGateway, ObservedMesh, ObservedSeal, ObservedShard, ServiceStatus } from "./observed-mesh.ts";
+import type { Action } from "./action.ts";
+import type {
+  ObservedGateway,
+  ObservedMesh,
+  ObservedSeal,
+  ObservedService,
+  ObservedShard,
+  ReplicaDifference,
+  ServiceStatus,
+} from "./observed-mesh.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
 
 /** A process that can be asked to hold shards, and whose answers can be trusted to be its version's. */
@@ -22,6 +31,12 @@ export interface MeshFacts {
   isBound(record: SnapshotRecord, version: string, shard: number, node: string): boolean;
   /** The service could hold it and does not: it has not been asked, or has not answered. */
   mayBind(record: SnapshotRecord, version: string, shard: number, node: string): boolean;
+  /** Nothing of the shard on that node may be bound or routed to. */
+  isQuarantined(shard: number, node: string): boolean;
+  /** Some service on the node has the shard bound, or is about to. */
+  holds(node: string, shard: number): boolean;
+  /** What audits of gateways have found. */
+  readonly differences: readonly ReplicaDifference[];
   /** Gateways on which queries may be under way. */
   readonly holders: readonly ObservedGateway[];
 }
@@ -53,6 +68,8 @@ export function meshFacts(manifest: Manifest, observed: ObservedMesh): MeshFacts
     ),
   );
 
+  const quarantined = new Set((observed.quarantined ?? []).map(({ shard, node }) => `${node}/${shard}`));
+
   const facts: MeshFacts = {
     manifest,
     observed,
@@ -69,6 +86,7 @@ export function meshFacts(manifest: Manifest, observed: ObservedMesh): MeshFacts
       const stateDigest = facts.seal(record)?.stateDigests[shard];
       const stamp = bound.get(`${version}@${node}/${shard}/${record.id}`);
       if (stateDigest === undefined || stamp === undefined) return false;
+      if (quarantined.has(`${node}/${shard}`)) return false;
       if (leaving.has(`${version}@${node}/${shard}/${record.id}`)) return false;
       return stampDifference({ shard, snapshot: record.id, stateDigest, serviceVersion: version }, stamp) === undefined;
     },
@@ -76,8 +94,17 @@ export function meshFacts(manifest: Manifest, observed: ObservedMesh): MeshFacts
       const stateDigest = facts.seal(record)?.stateDigests[shard];
       const frozen = facts.shardOn(node, shard)?.frozen.find((replica) => replica.snapshot === record.id);
       if (stateDigest === undefined || frozen?.stateDigest !== stateDigest) return false;
+      if (quarantined.has(`${node}/${shard}`)) return false;
       return facts.service(version, node) !== undefined && !facts.isBound(record, version, shard, node);
     },
+    isQuarantined: (shard, node) => quarantined.has(`${node}/${shard}`),
+    holds(node, shard) {
+      const isHere = (s: ObservedService) =>
+        s.node === node && s.status.kind === "up" && s.status.bound.some((stamp) => stamp.shard === shard);
+      const isComing = (action: Action) => action.kind === "bind" && action.node === node && action.shard === shard;
+      return observed.services.some(isHere) || (observed.underWay ?? []).some(isComing);
+    },
+    differences: observed.gateways.flatMap(({ status }) => status?.differences ?? []),
     holders: observed.gateways.filter((gateway) => gateway.leaseAlive),
   };
   return facts;

@@ -3,6 +3,8 @@ import type { Stamp } from "../mesh/stamp.ts";
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
 import type { Action } from "./action.ts";
 import type { LatestFloor } from "./latest-floor.ts";
+import type { Placement } from "./placement.ts";
+import type { Quarantine } from "./quarantine.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
 import type { VerifiedTuple } from "./verified-tuple.ts";
 
@@ -28,6 +30,11 @@ export interface ObservedMesh {
    * each plan before it looks again has none.
    */
   readonly underWay?: readonly Action[];
+  /** Absent: the manifest's, and no move. */
+  readonly placements?: readonly Placement[];
+  readonly quarantined?: readonly Quarantine[];
+  /** What nodes have worked out from the log, of snapshots that are still wished for. */
+  readonly derived?: readonly DerivedShard[];
   /** Ids of snapshots that were retired and forgotten: what is still found of them is left over, and nobody's. */
   readonly retired?: readonly string[];
 }
@@ -58,6 +65,22 @@ export interface FrozenReplica {
   readonly snapshot: string;
   readonly stateDigest: string;
   readonly manifestSha256: string;
+  /** Absent: the node does not tell. */
+  readonly tables?: readonly TableDigest[];
+}
+
+export interface TableDigest {
+  readonly table: string;
+  readonly digest: string;
+}
+
+/** A shard's state at a snapshot's cut, worked out by a node from the log alone. */
+export interface DerivedShard {
+  readonly snapshot: string;
+  readonly shard: number;
+  readonly node: string;
+  readonly stateDigest: string;
+  readonly tables: readonly TableDigest[];
 }
 
 /** The process of one service version on one node; it serves every shard that the node holds. */
@@ -120,10 +143,22 @@ export interface GatewayStatus {
   readonly inUse: readonly SnapshotInUse[];
   /** What this instance has verified: the driver keeps the `tuples` of each `verify` that succeeded. */
   readonly verified: readonly VerifiedTuple[];
+  /** Absent: it audits nothing. */
+  readonly differences?: readonly ReplicaDifference[];
+}
+
+/** Two replicas that answered one question differently, as a gateway's audit found. */
+export interface ReplicaDifference {
+  readonly shard: number;
+  readonly snapshot: string;
+  readonly version: string;
+  readonly nodes: readonly string[];
 }
 
 export interface SnapshotInUse {
   readonly snapshot: string;
   readonly version: string;
   readonly queries: number;
+  /** The lowest epoch that one of them works by. Absent: not known, so any. */
+  readonly oldestEpoch?: bigint;
 }

@@ -2,6 +2,7 @@ import type { MeshFacts } from "./mesh-facts.ts";
 import { type PlanStep, type PlanStepBuilder, planStep } from "./plan-step.ts";
 import { hasTuple, keptTuples, type RouteTuple, tuplesOf, wishedTuples } from "./route-tuple.ts";
 import { userOf } from "./snapshot-user.ts";
+import { endpointsIn } from "./version-endpoints.ts";
 
 /**
  * Binds what is wished for and what is still routed to, on every placement; unbinds the rest once nobody can use it.
@@ -31,7 +32,7 @@ function bindTuple(facts: MeshFacts, tuple: RouteTuple, step: PlanStepBuilder): 
   const { version } = tuple;
   for (const [shard, nodes] of facts.manifest.mesh.placements.entries()) {
     for (const node of nodes) {
-      if (facts.isBound(record, version, shard, node)) continue;
+      if (facts.isBound(record, version, shard, node) || facts.isQuarantined(shard, node)) continue;
       const service = facts.service(version, node);
       if (service === undefined) {
         step.wait(record.id, `${version} on ${node}: ${whyNot(facts, version, node)}`);
@@ -61,8 +62,12 @@ function unbindRest(facts: MeshFacts, wanted: readonly RouteTuple[], step: PlanS
     if (status.kind !== "up") continue;
     for (const { snapshot, shard } of status.bound) {
       const isPlaced = facts.manifest.mesh.placements[shard]?.includes(node) === true;
-      if (isPlaced && hasTuple(wanted, snapshot, version)) continue;
-      if (hasTuple(routed, snapshot, version)) continue;
+      const mayStay = isPlaced && !facts.isQuarantined(shard, node);
+      if (mayStay && hasTuple(wanted, snapshot, version)) continue;
+      const isRoutedHere = endpointsIn(facts.observed.table, version).some(
+        (e) => e.shard === shard && e.node === node && e.address === status.address,
+      );
+      if (hasTuple(routed, snapshot, version) && (mayStay || isRoutedHere)) continue;
       const user = userOf(facts, snapshot, version);
       if (user !== undefined) step.wait(snapshot, `${version}, shard ${shard} on ${node} stays bound: ${user}`);
       else step.do({ kind: "unbind", snapshot, shard, node, version, address: status.address });

@@ -1,4 +1,4 @@
-import { cutContains, cutText } from "../mesh/cut.ts";
+import { type Cut, cutContains, cutText } from "../mesh/cut.ts";
 import type { Replica } from "./action.ts";
 import { type MeshFacts, sameCut } from "./mesh-facts.ts";
 import { type PlanStep, type PlanStepBuilder, planStep } from "./plan-step.ts";
@@ -51,6 +51,11 @@ function freezeShards(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBu
     const cut = shardCut(mesh, record.cut?.positions ?? [], shard);
     let frozenReplicas = 0;
     for (const node of nodes) {
+      // One that is being built anew is frozen again and looked at; nobody waits for it.
+      if (facts.isQuarantined(shard, node)) {
+        freezeAgain(facts, record, { shard, node, cut }, step);
+        continue;
+      }
       const status = facts.shardOn(node, shard);
       const frozen = status?.frozen.find((replica) => replica.snapshot === record.id);
       const where = `shard ${shard} on ${node}`;
@@ -80,15 +85,29 @@ function freezeShards(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBu
   return isWhole;
 }
 
+function freezeAgain(
+  facts: MeshFacts,
+  record: SnapshotRecord,
+  { shard, node, cut }: { readonly shard: number; readonly node: string; readonly cut: Cut },
+  step: PlanStepBuilder,
+): void {
+  const isRebuilt = facts.observed.quarantined?.some((q) => q.shard === shard && q.node === node && q.rebuilt);
+  const status = facts.shardOn(node, shard);
+  if (!isRebuilt || status === undefined || status.frozen.some(({ snapshot }) => snapshot === record.id)) return;
+  if (!cutContains(status.position, cut) || !cutContains(cut, status.horizon)) return;
+  step.do({ kind: "freeze", snapshot: record.id, shard, node, cut });
+}
+
 function stopped(status: { readonly alarm: string | undefined }): string {
   return status.alarm === undefined ? "" : `; ingest has stopped: ${status.alarm}`;
 }
 
-/** A seal is published when every shard is durable and all replicas of each hold the same. */
+/** A seal is published when every shard is durable and all replicas of each, but those in quarantine, hold the same. */
 function sealShards(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBuilder): void {
   const replicas: Replica[] = [];
   for (const [shard, nodes] of facts.manifest.mesh.placements.entries()) {
     const here = nodes.flatMap((node) => {
+      if (facts.isQuarantined(shard, node)) return [];
       const frozen = facts.shardOn(node, shard)?.frozen.find((replica) => replica.snapshot === record.id);
       return frozen === undefined ? [] : [{ ...frozen, shard, node }];
     });

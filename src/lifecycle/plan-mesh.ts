@@ -1,9 +1,12 @@
 import type { Manifest } from "../manifest/manifest.ts";
+import type { Action } from "./action.ts";
 import { type MeshFacts, meshFacts } from "./mesh-facts.ts";
 import type { MeshPlan, Phase, PlannedPhase, Waiting } from "./mesh-plan.ts";
 import type { ObservedMesh } from "./observed-mesh.ts";
 import { planBind } from "./plan-bind.ts";
 import { planFreeze } from "./plan-freeze.ts";
+import { planPlacement } from "./plan-placement.ts";
+import { planQuarantine } from "./plan-quarantine.ts";
 import { planRetire } from "./plan-retire.ts";
 import { planTable } from "./plan-table.ts";
 import { hasTuple, isReady, tuplesOf, wishedTuples } from "./route-tuple.ts";
@@ -19,13 +22,35 @@ import type { SnapshotRecord } from "./snapshot-record.ts";
  */
 export function planMesh(manifest: Manifest, observed: ObservedMesh): MeshPlan {
   const facts = meshFacts(manifest, observed);
-  const steps = [planSchedule(facts), planFreeze(facts), planBind(facts), planTable(facts), planRetire(facts)];
+  const steps = [
+    planPlacement(facts),
+    planQuarantine(facts),
+    planSchedule(facts),
+    planFreeze(facts),
+    planBind(facts),
+    planTable(facts),
+    planRetire(facts),
+  ];
   const waiting = unique(steps.flatMap((step) => step.waiting));
   return {
-    actions: steps.flatMap((step) => step.actions),
+    actions: compatible(
+      steps.flatMap((step) => step.actions),
+      observed.underWay ?? [],
+    ),
     waiting,
     phases: observed.snapshots.map((record) => phaseOf(facts, record, waiting)),
   };
+}
+
+/**
+ * All that is planned may run at once, in any order. So nothing is published in the moment of a quarantine, since it might
+ * name what is kept from queries from then on; and no placement is let go in the moment of a publication, since that may
+ * name what only this placement has.
+ */
+function compatible(actions: readonly Action[], underWay: readonly Action[]): readonly Action[] {
+  const isQuarantining = actions.some(({ kind }) => kind === "quarantine");
+  const isPublishing = [...actions, ...underWay].some(({ kind }) => kind === "publish");
+  return actions.filter(({ kind }) => !(isQuarantining && kind === "publish") && !(isPublishing && kind === "release"));
 }
 
 function unique(waiting: readonly Waiting[]): readonly Waiting[] {

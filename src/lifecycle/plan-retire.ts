@@ -51,8 +51,9 @@ function retireOne(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBuild
       isGone = false;
     }
   }
-  const unseen = facts.manifest.mesh.nodes.find(({ name }) => !facts.observed.nodes.some((node) => node.name === name));
-  if (unseen !== undefined) step.wait(id, `${unseen.name} was not seen yet and may still hold it`);
+  const holding = facts.manifest.mesh.placements.flat();
+  const unseen = holding.find((name) => !facts.observed.nodes.some((node) => node.name === name));
+  if (unseen !== undefined) step.wait(id, `${unseen} was not seen yet and may still hold it`);
   if (!isGone || unseen !== undefined) return;
   const seal = facts.observed.seals.find((s) => s.snapshot === id);
   // A seal of another cut belongs to another snapshot, whose name this one took by mistake.

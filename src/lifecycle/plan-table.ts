@@ -26,7 +26,8 @@ export function planTable(facts: MeshFacts): PlanStep {
       (tuple) => tuple.version === version && !keptHere.some((k) => k.snapshot === tuple.snapshot),
     );
     const { endpoints, entering } = versionRoutes(facts, version, keptHere, newHere);
-    const last = endpointsIn(facts.observed.table, version);
+    // What is in quarantine goes at once, whatever else is not proved yet.
+    const last = endpointsIn(facts.observed.table, version).filter((e) => !facts.isQuarantined(e.shard, e.node));
     const wayOf = (tuple: RouteTuple): VerifiedTuple => ({
       snapshot: tuple.snapshot,
       version,

@@ -47,6 +47,20 @@ export function renderAction(action: Action): string {
         .join(", ")}`.trimEnd();
     case "apply":
       return `apply table ${action.table.epoch} on gateway ${action.gateway}`;
+    case "rederive":
+      return `work out shard ${action.shard} of ${action.snapshot} from the log on ${action.node} at ${cutText(action.cut)}`;
+    case "quarantine":
+      return `quarantine shard ${action.shard} on ${action.node}: at ${action.snapshot} it has ${action.stateDigest}, not ${action.expected}`;
+    case "rebuild":
+      return `build shard ${action.shard} on ${action.node} anew from the log`;
+    case "readmit":
+      return `readmit shard ${action.shard} on ${action.node}`;
+    case "host":
+      return `host shard ${action.shard} on ${action.node}`;
+    case "release":
+      return `release shard ${action.shard} from ${action.node}`;
+    case "remove":
+      return `remove shard ${action.shard} from ${action.node}`;
     case "retire":
       return `retire ${action.snapshot}: newer ones serve`;
     case "drop":

@@ -4,7 +4,8 @@ import type { ObservedGateway, SnapshotInUse } from "./observed-mesh.ts";
 
 /**
  * Who may still send a call for what the table in force no longer names: a lease holder that has not acknowledged that
- * table, or has queries under way that began under an older one. Without `version`, for any version of the snapshot.
+ * table, or has queries under way that began under an older one (the table may still name the tuple, with other
+ * endpoints). Without `version`, for any version of the snapshot.
  */
 export function userOf(facts: MeshFacts, snapshot: string, version?: string): string | undefined {
   return user(
@@ -33,7 +34,8 @@ function user(
   for (const { name, status } of holders) {
     if (status === undefined) return `gateway ${name} holds a lease and is not reachable`;
     if (status.epoch !== epoch) return `gateway ${name} is at epoch ${status.epoch}, the table at ${epoch}`;
-    const queries = status.inUse.filter(isOn).reduce((sum, use) => sum + use.queries, 0);
+    const began = (use: SnapshotInUse) => use.oldestEpoch === undefined || use.oldestEpoch < epoch;
+    const queries = status.inUse.filter((use) => isOn(use) && began(use)).reduce((sum, use) => sum + use.queries, 0);
     if (queries > 0) return `gateway ${name} has ${queries} queries on it`;
   }
   return undefined;

@@ -20,7 +20,7 @@ export interface VersionRoutes {
 /**
  * A gateway may send any call of a version to any of its endpoints, so an endpoint must hold *all* the version's
  * snapshots that the table names. While none does for some shard (the only process of it was just restarted), the
- * table keeps the endpoints it has: calls fail with a clear word until the shard is bound again, and no route flaps.
+ * table keeps the endpoints it has, except quarantined ones: calls fail with a clear word until the shard is bound again, and no route flaps.
  */
 export function versionRoutes(
   facts: MeshFacts,
@@ -65,7 +65,7 @@ function endpointsHolding(
       });
       return address !== undefined && holdsAll ? [{ shard, node, address }] : [];
     });
-    return holding.length > 0 ? holding : last.filter((e) => e.shard === shard);
+    return holding.length > 0 ? holding : last.filter((e) => e.shard === shard && !facts.isQuarantined(shard, e.node));
   });
 }
 

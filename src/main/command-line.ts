@@ -11,6 +11,7 @@ import { addQueryCommand } from "./query-command.ts";
 import { addRejectsCommands } from "./rejects-command.ts";
 import { reportError } from "./report-error.ts";
 import { addServiceCommand } from "./service-command.ts";
+import { addShardCommands } from "./shard-command.ts";
 import { addSnapshotCommands } from "./snapshot-command.ts";
 import { addUpCommand } from "./up-command.ts";
 
@@ -46,6 +47,7 @@ export function commandLine(facts: ProgramFacts): Command {
   addProduceCommand(program);
   addSnapshotCommands(program);
   addRejectsCommands(program);
+  addShardCommands(program);
   addQueryCommand(program);
   addExplainCommand(program);
   addGatewayCommand(program, facts);

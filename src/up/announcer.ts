@@ -2,6 +2,7 @@ import type { Action } from "../lifecycle/action.ts";
 import { meshFacts } from "../lifecycle/mesh-facts.ts";
 import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
 import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
+import { placedManifest } from "../lifecycle/placement.ts";
 import { isReady } from "../lifecycle/route-tuple.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { GATEWAY, serviceChildName } from "./child/child-specs.ts";
@@ -110,7 +111,7 @@ export class Announcer {
 
   /** After a restart the table is there before the services have their snapshots again. */
   #isBound(observed: ObservedMesh, snapshot: string): boolean {
-    const facts = meshFacts(this.#parts.config.manifest, observed);
+    const facts = meshFacts(placedManifest(this.#parts.config.manifest, observed.placements), observed);
     const record = facts.record(snapshot);
     return record?.bindings.every(({ version }) => isReady(facts, record, version)) === true;
   }

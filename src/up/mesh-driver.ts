@@ -10,8 +10,11 @@ import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { Action } from "../lifecycle/action.ts";
 import type { MeshPlan } from "../lifecycle/mesh-plan.ts";
 import type { ObservedMesh } from "../lifecycle/observed-mesh.ts";
+import { placedManifest } from "../lifecycle/placement.ts";
 import { planMesh } from "../lifecycle/plan-mesh.ts";
+import { quarantineText } from "../lifecycle/quarantine.ts";
 import { renderAction } from "../lifecycle/render-plan.ts";
+import type { Manifest } from "../manifest/manifest.ts";
 import { sleep } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
 import { step } from "../telemetry/step-channel.ts";
@@ -20,11 +23,13 @@ import { type ActionFailure, ActionRunner } from "./drive/action-runner.ts";
 import { BindTurns } from "./drive/bind-turns.ts";
 import { type ActionParts, executeAction } from "./drive/execute-action.ts";
 import { IngestNews } from "./drive/ingest-news.ts";
-import { observeMesh } from "./drive/observe-mesh.ts";
+import { nodesHolding, observeMesh } from "./drive/observe-mesh.ts";
 
 export interface DriverOptions {
   readonly parts: ActionParts;
   readonly report: LineLog;
+  /** Before each round: the manifest with the placements as they are wished for now. */
+  readonly onPlaced: (manifest: Manifest) => void;
   readonly onPlan: (plan: MeshPlan, observed: ObservedMesh, failures: readonly ActionFailure[]) => void;
 }
 
@@ -104,7 +109,10 @@ export class MeshDriver {
   /** True when there is nothing to do. */
   async #round(): Promise<boolean> {
     const { parts, onPlan } = this.#options;
-    const { manifest, store, children } = parts;
+    const { store, children } = parts;
+    const manifest = placedManifest(parts.manifest, store.state.placements);
+    this.#options.onPlaced(manifest);
+    children.keepNodes(nodesHolding(store.state));
     const services = neededServices(manifest, store.state, store.published.table, this.#observed);
     children.keepServices(services);
     // Before anything is looked at: what ends meanwhile may be in one part of what is seen and not yet in another.
@@ -113,11 +121,13 @@ export class MeshDriver {
     const observed = await observeMesh(parts, services, seals, underWay);
     this.#observed = observed;
     if (this.#stop.signal.aborted) return true;
-    const plan = planMesh(manifest, observed);
+    // What was asked of the mesh and what it is planned by are of one moment.
+    const plan = planMesh(placedManifest(parts.manifest, observed.placements), observed);
     this.#plan = plan;
     const admitted = this.#admit(plan.actions);
-    this.#runner.start(admitted);
     this.#tellPhases(plan);
+    this.#tellQuarantined(plan.actions);
+    this.#runner.start(admitted);
     for (const news of this.#ingest.of(observed.nodes)) this.#options.report.line("warn", news);
     onPlan(plan, observed, this.#runner.failures());
     return admitted.length === 0 && !this.#runner.busy;
@@ -128,6 +138,17 @@ export class MeshDriver {
     const failing = new Set(this.#runner.failures().map(({ text }) => text));
     const isFailing = (action: Action) => failing.has(renderAction(action));
     return memory.deaths.admit(actions, this.#runner.underWay(), clock.monotonic(), isFailing);
+  }
+
+  #tellQuarantined(actions: readonly Action[]): void {
+    const { store, clock } = this.#options.parts;
+    for (const action of actions) {
+      if (action.kind !== "quarantine") continue;
+      const { kind: _, ...found } = action;
+      const known = store.state.quarantined.some((q) => q.shard === found.shard && q.node === found.node);
+      if (!known)
+        this.#options.report.line("error", quarantineText({ ...found, sinceMs: clock.now(), rebuilt: false }));
+    }
   }
 
   #tellPhases(plan: MeshPlan): void {

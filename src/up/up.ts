@@ -10,6 +10,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ArchiveProcess } from "../archive/archive-process.ts";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
+import { placedManifest } from "../lifecycle/placement.ts";
 import { renderPlan } from "../lifecycle/render-plan.ts";
 import { openMeshLog } from "../log/open-log.ts";
 import { checkedManifestText } from "../manifest/checked-manifest.ts";
@@ -23,7 +24,6 @@ import { ControlService } from "../wire/generated/skynetes/v1/control_pb.ts";
 import { addUnaryService } from "../wire/grpc-service.ts";
 import { Announcer, type UnservedSnapshots } from "./announcer.ts";
 import { ChildAddressFile } from "./child/child-addresses.ts";
-import { shardsOf } from "./child/child-specs.ts";
 import { ControlClients } from "./child/control-clients.ts";
 import { checkPortFree } from "./child/free-ports.ts";
 import { MeshChildren } from "./child/mesh-children.ts";
@@ -34,9 +34,9 @@ import { dataDirectory } from "./control/data-directory.ts";
 import { danglingBindings, takeManifest } from "./control/wishes.ts";
 import { keepArchive } from "./data/archive-keeper.ts";
 import { ArchiveSeals } from "./data/archive-seals.ts";
-import { rejectsOfNodes } from "./data/rejects-of-nodes.ts";
+import { type RejectSource, rejectsOfNodes } from "./data/rejects-of-nodes.ts";
 import { createTopics, seedTopics, unseededTopics } from "./data/seed-topics.ts";
-import { ObservationMemory } from "./drive/observe-mesh.ts";
+import { nodesHolding, ObservationMemory } from "./drive/observe-mesh.ts";
 import type { Endpoints } from "./endpoints-file.ts";
 import { MeshDriver } from "./mesh-driver.ts";
 
@@ -117,7 +117,14 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     let announcer: Announcer | undefined;
     // Children start again and again, and each time by the manifest that was accepted, whatever its file says by then.
     const { manifestFile } = directory;
-    writeDurableFileSync(manifestFile, checkedManifestText(manifest));
+    let written = "";
+    const writeManifest = (placed: Manifest) => {
+      const text = checkedManifestText(placed);
+      if (text !== written) writeDurableFileSync(manifestFile, text);
+      written = text;
+    };
+    const placed = placedManifest(manifest, store.state.placements);
+    writeManifest(placed);
     const plan = { ...config, manifestFile };
     const children: MeshChildren = new MeshChildren(plan, new ChildAddressFile(directory.childrenFile), {
       clock,
@@ -133,17 +140,16 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
       },
     });
     opened.push(() => children.stop());
-    children.startNodes();
+    children.keepNodes(nodesHolding(store.state));
     children.startGateway();
-    children.keepServices(neededServices(manifest, store.state, store.published.table, undefined));
+    children.keepServices(neededServices(placed, store.state, store.published.table, undefined));
 
     const clients = new ControlClients();
     opened.push(() => clients.close());
     const archive = new ArchiveProcess({ root: directory.archive, clock });
     opened.push(() => archive.close());
     const seals = new ArchiveSeals(archive.files, manifest.mesh, report);
-    const nodes = manifest.mesh.nodes.map(({ name }) => name).filter((name) => shardsOf(manifest, name).length > 0);
-    const parts = { manifest, clock, store, children, clients, nodes, memory: new ObservationMemory(), log, seals };
+    const parts = { manifest, clock, store, children, clients, memory: new ObservationMemory(), log, seals };
 
     const view: ControlView = {
       seeded: () => unseededTopics(manifest, store).length === 0,
@@ -153,7 +159,13 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     };
     const control = new Server();
     const wake = () => driver?.wake();
-    const rejects = rejectsOfNodes({ manifest, clients, addressOf: (node) => nodeAddress(children, node) });
+    const addressOf = (node: string) => nodeAddress(children, node);
+    // Shards move, so it is asked each time where they are.
+    const rejects: RejectSource = (request, signal) =>
+      rejectsOfNodes({ manifest: placedManifest(manifest, store.state.placements), clients, addressOf })(
+        request,
+        signal,
+      );
     addUnaryService(control, ControlService, controlHandlers({ manifest, store, log, clock, view, wake, rejects }));
     const controlAddress = await listen(control, config.controlPort);
     opened.push(() => stopServer(control, clock));
@@ -165,6 +177,7 @@ export async function startUp(config: UpConfig): Promise<RunningUp> {
     driver = new MeshDriver({
       parts,
       report,
+      onPlaced: writeManifest,
       onPlan: (plan, observed, failures) => announce.served(plan, observed, failures),
     });
     const running = driver;

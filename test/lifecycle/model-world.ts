@@ -2,7 +2,15 @@ import assert from "node:assert";
 import type { Action } from "../../src/lifecycle/action.ts";
 import { mayHoldLeaseAgain } from "../../src/lifecycle/gateway-lease.ts";
 import type { LatestFloor } from "../../src/lifecycle/latest-floor.ts";
-import type { GatewayStatus, ObservedMesh, ObservedSeal, RefusedBind } from "../../src/lifecycle/observed-mesh.ts";
+import type {
+  DerivedShard,
+  GatewayStatus,
+  ObservedMesh,
+  ObservedSeal,
+  RefusedBind,
+} from "../../src/lifecycle/observed-mesh.ts";
+import { type Placement, placedManifest } from "../../src/lifecycle/placement.ts";
+import type { Quarantine } from "../../src/lifecycle/quarantine.ts";
 import { shardCut } from "../../src/lifecycle/shard-cut.ts";
 import type { SnapshotRecord } from "../../src/lifecycle/snapshot-record.ts";
 import type { VerifiedTuple } from "../../src/lifecycle/verified-tuple.ts";
@@ -17,6 +25,8 @@ export interface ModelNode {
   /** What of the log each of its shards has applied. */
   position: Cut;
   frozen: Map<string, Map<number, string>>;
+  /** Shards whose store does not hold what the log says. */
+  divergent: Set<number>;
 }
 
 export interface ModelService {
@@ -37,12 +47,18 @@ export interface ModelGateway {
   instance: number;
   table: RouteTable | undefined;
   verified: VerifiedTuple[];
-  queries: { snapshot: string; version: string }[];
+  /** Each works by the table that it began under. */
+  queries: { snapshot: string; version: string; table: RouteTable | undefined }[];
 }
 
 /** A mesh that does what it is told, and holds every promise against whoever tells it. */
 export class ModelWorld {
-  readonly manifest: Manifest;
+  readonly #written: Manifest;
+  placements: Placement[];
+  quarantined: Quarantine[] = [];
+  derived: DerivedShard[] = [];
+  /** What nodes have open; a shard that moves is opened by `host`. */
+  readonly hosted: Set<string>;
   nowMs = 0;
   lastDueMs = 0;
   records: SnapshotRecord[] = [];
@@ -58,7 +74,11 @@ export class ModelWorld {
   #addresses = 0;
 
   constructor(manifest: Manifest, gateways: readonly string[]) {
-    this.manifest = manifest;
+    this.#written = manifest;
+    this.placements = manifest.mesh.placements.flatMap((nodes, shard) =>
+      nodes.map((node): Placement => ({ shard, node, phase: "Placed" })),
+    );
+    this.hosted = new Set(this.placements.map(({ shard, node }) => `${shard} ${node}`));
     this.end = cutOf(
       manifest.mesh.topics.flatMap((topic) =>
         Array.from({ length: topic.partitions }, (_, partition) => ({
@@ -69,7 +89,13 @@ export class ModelWorld {
         })),
       ),
     );
-    this.nodes = manifest.mesh.nodes.map(({ name }) => ({ name, up: true, position: this.end, frozen: new Map() }));
+    this.nodes = manifest.mesh.nodes.map(({ name }) => ({
+      name,
+      up: true,
+      position: this.end,
+      frozen: new Map(),
+      divergent: new Set(),
+    }));
     this.services = manifest.versions.flatMap((version) =>
       manifest.mesh.nodes.map((node) => ({
         version: version.name,
@@ -91,6 +117,10 @@ export class ModelWorld {
       verified: [],
       queries: [],
     }));
+  }
+
+  get manifest(): Manifest {
+    return placedManifest(this.#written, this.placements);
   }
 
   newAddress(): string {
@@ -128,6 +158,9 @@ export class ModelWorld {
           : { kind: "down", reason: "exited" },
       })),
       seals: [...this.seals],
+      placements: [...this.placements],
+      quarantined: [...this.quarantined],
+      derived: [...this.derived],
       gateways: this.gateways.map((g) => ({
         name: g.name,
         leaseAlive: g.leaseAlive,
@@ -148,16 +181,17 @@ export class ModelWorld {
       epoch: g.table?.epoch ?? 0n,
       inUse: keys.map((key) => {
         const [snapshot, version] = JSON.parse(key) as [string, string];
-        const queries = g.queries.filter((q) => q.snapshot === snapshot && q.version === version).length;
-        return { snapshot, version, queries };
+        const under = g.queries.filter((q) => q.snapshot === snapshot && q.version === version);
+        const oldestEpoch = under.map(({ table }) => table?.epoch ?? 0n).reduce((a, b) => (a < b ? a : b));
+        return { snapshot, version, queries: under.length, oldestEpoch };
       }),
       verified: [...g.verified],
     };
   }
 
   #shardsOf(node: ModelNode) {
-    return this.manifest.mesh.placements.flatMap((names, shard) => {
-      if (!names.includes(node.name)) return [];
+    return this.manifest.mesh.placements.flatMap((_, shard) => {
+      if (!this.hosted.has(`${shard} ${node.name}`)) return [];
       const frozen = [...node.frozen].flatMap(([snapshot, shards]) => {
         const stateDigest = shards.get(shard);
         return stateDigest === undefined
@@ -197,13 +231,19 @@ export class ModelWorld {
         const node = this.#upNode(action.node);
         if (!cutContains(node.position, action.cut)) throw new Error("cut-not-reached");
         const shards = node.frozen.get(action.snapshot) ?? new Map<number, string>();
-        node.frozen.set(action.snapshot, shards.set(action.shard, `${action.shard}:${cutText(action.cut)}`));
+        if (!this.hosted.has(`${action.shard} ${action.node}`)) throw new Error("not hosted");
+        const right = `${action.shard}:${cutText(action.cut)}`;
+        const digest = node.divergent.has(action.shard) ? `${right} but for ${action.node}` : right;
+        node.frozen.set(action.snapshot, shards.set(action.shard, digest));
         return;
       }
       case "seal": {
         const shards = new Map(action.replicas.map((replica) => [replica.shard, replica.stateDigest]));
         assert.equal(shards.size, this.manifest.mesh.shards, "sealed before every shard was frozen");
-        for (const { shard, stateDigest } of action.replicas) assert.equal(stateDigest, shards.get(shard));
+        for (const { shard, stateDigest } of action.replicas) {
+          assert.equal(stateDigest, shards.get(shard));
+          assert(!stateDigest.includes("but for"), "sealed what is not in the log");
+        }
         const stateDigests = [...shards].sort(([a], [b]) => a - b).map(([, digest]) => digest);
         const { positions: cut, fixedAtMs, inexactTopics } = action.cut;
         const seal = { snapshot: action.snapshot, sha256: `seal:${stateDigests}`, cut, fixedAtMs, inexactTopics };
@@ -230,9 +270,10 @@ export class ModelWorld {
       case "unbind": {
         const service = this.#upService(action.address);
         for (const gateway of this.gateways.filter((g) => g.leaseAlive)) {
-          const routes = gateway.table?.snapshots.find((s) => s.id === action.snapshot)?.bindings ?? [];
-          assert(!routes.some((b) => b.version === action.version), `unbound what ${gateway.name} still routes to`);
-          const isUsed = gateway.queries.some((q) => q.snapshot === action.snapshot && q.version === action.version);
+          assert(!mayCall(gateway.table, action), `unbound what ${gateway.name} still routes to`);
+          const isUsed = gateway.queries.some(
+            (q) => q.snapshot === action.snapshot && q.version === action.version && mayCall(q.table, action),
+          );
           assert(!isUsed, `unbound under a query of ${gateway.name}`);
         }
         service.bound = service.bound.filter((s) => s.snapshot !== action.snapshot || s.shard !== action.shard);
@@ -248,6 +289,12 @@ export class ModelWorld {
       }
       case "publish":
         assert(this.table === undefined || action.table.epoch > this.table.epoch, "the epoch went back");
+        for (const { shard, placements } of action.table.shards) {
+          for (const { node, endpoints } of placements) {
+            const isKept = endpoints.length > 0 && this.quarantined.some((q) => q.shard === shard && q.node === node);
+            assert(!isKept, `published shard ${shard} on ${node}, which is quarantined`);
+          }
+        }
         this.table = action.table;
         this.floors = action.floors;
         for (const { service, snapshot } of action.table.latest) {
@@ -283,9 +330,89 @@ export class ModelWorld {
         assert(this.#seal(action.snapshot) === undefined, "forgot what is still sealed");
         this.records = this.records.filter((record) => record.id !== action.snapshot);
         return;
+      case "rederive": {
+        const { snapshot, shard, node } = action;
+        this.#upNode(node);
+        this.derived = this.derived.filter((d) => d.snapshot !== snapshot || d.shard !== shard || d.node !== node);
+        const stateDigest = `${shard}:${cutText(action.cut)}`;
+        this.derived.push({ snapshot, shard, node, stateDigest, tables: [] });
+        return;
+      }
+      case "quarantine": {
+        const { kind: _, ...found } = action;
+        assert(!action.expected.includes("but for"), "took what is not in the log for right");
+        this.quarantined.push({ ...found, sinceMs: this.nowMs, rebuilt: false });
+        return;
+      }
+      case "rebuild": {
+        const node = this.#upNode(action.node);
+        this.#assertUnbound(action.shard, action.node);
+        node.divergent.delete(action.shard);
+        this.#thaw(node, action.shard);
+        const isIt = (q: Quarantine) => q.shard === action.shard && q.node === action.node;
+        this.quarantined = this.quarantined.map((q) => (isIt(q) ? { ...q, rebuilt: true } : q));
+        return;
+      }
+      case "readmit": {
+        assert(!this.#node(action.node).divergent.has(action.shard), "readmitted a replica that is still divergent");
+        this.quarantined = this.quarantined.filter((q) => q.shard !== action.shard || q.node !== action.node);
+        return;
+      }
+      case "host":
+        this.#upNode(action.node);
+        this.hosted.add(`${action.shard} ${action.node}`);
+        return;
+      case "release":
+        this.#assertReplaced(action.shard, action.node);
+        this.#place(action.shard, (p) => (p.node === action.node ? { ...p, phase: "Removing" } : p));
+        if (!this.placements.some((p) => p.shard === action.shard && p.phase === "Leaving")) {
+          this.#place(action.shard, (p) => (p.phase === "Joining" ? { ...p, phase: "Placed" } : p));
+        }
+        return;
+      case "remove": {
+        const node = this.#upNode(action.node);
+        this.#assertUnbound(action.shard, action.node);
+        this.hosted.delete(`${action.shard} ${action.node}`);
+        this.#thaw(node, action.shard);
+        const isIt = (p: Placement) => p.shard === action.shard && p.node === action.node && p.phase === "Removing";
+        this.placements = this.placements.filter((p) => !isIt(p));
+        return;
+      }
       default:
         action satisfies never;
     }
+  }
+
+  /** Another node serves all of it, by every table that a lease holder may work by from now on. */
+  #assertReplaced(shard: number, leaving: string): void {
+    for (const { id, bindings } of this.table?.snapshots ?? []) {
+      if (this.#record(id)?.retiring) continue;
+      for (const { version } of bindings) {
+        const isServed = this.services.some(
+          (s) =>
+            s.node !== leaving &&
+            s.bound.some((b) => b.shard === shard && b.snapshot === id) &&
+            mayCall(this.table, { snapshot: id, version, shard, node: s.node, address: s.address }),
+        );
+        assert(isServed, `released shard ${shard} from ${leaving}, and nobody else serves ${id} with ${version}`);
+      }
+    }
+  }
+
+  #thaw(node: ModelNode, shard: number): void {
+    for (const [snapshot, shards] of node.frozen) {
+      shards.delete(shard);
+      if (shards.size === 0) node.frozen.delete(snapshot);
+    }
+  }
+
+  #assertUnbound(shard: number, node: string): void {
+    const holder = this.services.find((s) => s.up && s.node === node && s.bound.some((b) => b.shard === shard));
+    assert(holder === undefined, `took shard ${shard} on ${node} from under ${holder?.version}`);
+  }
+
+  #place(shard: number, change: (placement: Placement) => Placement): void {
+    this.placements = this.placements.map((p) => (p.shard === shard ? change(p) : p));
   }
 
   /** A real gateway calls every endpoint of the version, of every shard, and compares the stamps. */
@@ -321,9 +448,15 @@ export class ModelWorld {
     return this.seals.find((seal) => seal.snapshot === id);
   }
 
-  #upNode(name: string): ModelNode {
+  #node(name: string): ModelNode {
     const node = this.nodes.find((n) => n.name === name);
-    if (!node?.up) throw new Error(`${name} is down`);
+    assert(node !== undefined, `there is no ${name}`);
+    return node;
+  }
+
+  #upNode(name: string): ModelNode {
+    const node = this.#node(name);
+    if (!node.up) throw new Error(`${name} is down`);
     return node;
   }
 
@@ -338,4 +471,20 @@ export class ModelWorld {
     if (!gateway?.reachable) throw new Error(`${name} is not reachable`);
     return gateway;
   }
+}
+
+interface Called {
+  readonly snapshot: string;
+  readonly version: string;
+  readonly shard: number;
+  readonly node: string;
+  readonly address: string;
+}
+
+/** Whoever works by the table may send a call there. */
+function mayCall(table: RouteTable | undefined, { snapshot, version, shard, node, address }: Called): boolean {
+  const isRouted =
+    table?.snapshots.find((s) => s.id === snapshot)?.bindings.some((b) => b.version === version) === true;
+  const placement = table?.shards.find((s) => s.shard === shard)?.placements.find((p) => p.node === node);
+  return isRouted && placement?.endpoints.some((e) => e.version === version && e.address === address) === true;
 }

@@ -95,7 +95,7 @@ function disturb(world: ModelWorld, tape: Tape): void {
       const route = tape.pick(gateway.table?.snapshots ?? []);
       const bound = tape.pick(route?.bindings ?? []);
       if (gateway.leaseAlive && route !== undefined && bound !== undefined) {
-        gateway.queries.push({ snapshot: route.id, version: bound.version });
+        gateway.queries.push({ snapshot: route.id, version: bound.version, table: gateway.table });
       }
       return;
     }

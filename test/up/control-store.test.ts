@@ -57,6 +57,26 @@ const state: fc.Arbitrary<ControlState> = fc.record({
     }),
   ),
   fromManifest: fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), bindings),
+  placements: fc.array(
+    fc.record({
+      shard: fc.nat(),
+      node: fc.string(),
+      phase: fc.constantFrom("Placed" as const, "Joining" as const, "Leaving" as const, "Removing" as const),
+    }),
+  ),
+  placementsFromManifest: fc.array(fc.array(fc.string())),
+  quarantined: fc.array(
+    fc.record({
+      shard: fc.nat(),
+      node: fc.string(),
+      snapshot: fc.string(),
+      stateDigest: fc.string(),
+      expected: fc.string(),
+      tables: fc.array(fc.string()),
+      sinceMs: fc.nat(),
+      rebuilt: fc.boolean(),
+    }),
+  ),
   retired: fc.array(fc.string()),
   lastDueMs: fc.nat(),
 });

@@ -23,7 +23,9 @@ const TOPIC: Manifest["mesh"]["topics"][number] = {
 function world(shards: readonly { shard: number; alarm: string; rejected: bigint }[] = []) {
   const manifest = manifestFixture({ ...NOBODY, topics: [TOPIC] });
   const wish = { id: "a", asOfMs: undefined, bindings: [{ service: DELAY, version: V1 }], pinned: false };
-  let state: ControlState = createSnapshot(emptyControlState("flights", 0, 0), wish, manifest, 0).state;
+  const placements = [{ shard: 0, node: "node-a", phase: "Placed" as const }];
+  const empty = { ...emptyControlState("flights", 0, 0), placements };
+  let state: ControlState = createSnapshot(empty, wish, manifest, 0).state;
   const log = Promise.withResolvers<never>();
   let gate: { readonly reached: () => void; readonly opened: Promise<void> } | undefined;
   const seen: (ObservedMesh & { readonly planned: readonly string[] })[] = [];
@@ -45,10 +47,10 @@ function world(shards: readonly { shard: number; alarm: string; rejected: bigint
     store,
     children: {
       keepServices: () => {},
+      keepNodes: () => {},
       state: (name: string) => (name === "node-a" ? { kind: "ready", addresses: {} } : undefined),
     },
     clients: { node: () => node },
-    nodes: ["node-a"],
     memory: new ObservationMemory(),
     log: { describeTopic: () => log.promise },
     seals: {
@@ -62,6 +64,7 @@ function world(shards: readonly { shard: number; alarm: string; rejected: bigint
   const driver = new MeshDriver({
     parts: parts as unknown as ActionParts,
     report,
+    onPlaced: () => {},
     onPlan: ({ actions }, observed) => void seen.push({ ...observed, planned: actions.map(({ kind }) => kind) }),
   });
   return {

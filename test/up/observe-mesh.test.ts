@@ -16,12 +16,15 @@ const at = (partition: number, position: bigint, topicId = "t-1") => ({
   position,
 });
 
+const NO_WISHES = { snapshots: [], retired: [], quarantined: [] };
+
 /** A mesh of two nodes that say they hold `positions`. */
 function observing(memory: ObservationMemory, positions: readonly (readonly ReturnType<typeof at>[])[]) {
+  const at01 = [0, 1].map((shard) => ({ shard, node: `n${shard}`, phase: "Placed" }));
   const status = (shard: number) => ({ shard, position: { positions: positions[shard] }, frozen: [], alarm: "" });
   const parts = {
     clock: systemClock,
-    store: { state: { snapshots: [], retired: [] }, published: { table: undefined, floors: [] } },
+    store: { state: { ...NO_WISHES, placements: at01 }, published: { table: undefined, floors: [] } },
     children: {
       state: (name: string) => (name.startsWith("n") ? { kind: "ready", addresses: { address: name } } : undefined),
     },
@@ -30,7 +33,6 @@ function observing(memory: ObservationMemory, positions: readonly (readonly Retu
         getNodeStatus: async () => ({ instance: name, shards: [status(Number(name.slice(1)))] }),
       }),
     },
-    nodes: ["n0", "n1"],
     memory,
   };
   return observeMesh(parts as unknown as ObserveParts, [], [], []);
@@ -58,17 +60,16 @@ class GatewayMesh {
     const table = create(RouteTableSchema, { epoch: 7n, snapshots: [{ id: "s", bindings }] });
     const parts = {
       clock: { now: () => this.nowMs, monotonic: () => this.nowMs },
-      store: { state: { snapshots: [], retired: [] }, published: { table, floors: [] } },
+      store: { state: { ...NO_WISHES, placements: [] }, published: { table, floors: [] } },
       children: { state: () => (this.process ? { kind: "ready", addresses: { admin: "g" } } : undefined) },
       clients: {
         gateway: () => ({
           getGatewayStatus: async () => {
             if (this.status === undefined) throw new Error("no answer");
-            return { instance: "1", ...this.status };
+            return { instance: "1", differences: [], ...this.status };
           },
         }),
       },
-      nodes: [],
       memory: this.#memory,
     };
     const { gateways } = await observeMesh(parts as unknown as ObserveParts, [], [], []);

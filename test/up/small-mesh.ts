@@ -38,10 +38,17 @@ export const template = (minutes: string) => ({ module: DELAY_MODULE, env: { DEL
 export const V1 = `delay-v1-${templateHash(template("1"))}`;
 export const V2 = `delay-v2-${templateHash(template("15"))}`;
 
+/** Where the shards are; absent: two nodes, each shard once. */
+export interface Layout {
+  readonly nodes?: readonly string[];
+  readonly placements?: readonly (readonly string[])[];
+}
+
 export function writeSmallMesh(
   directory: string,
   flights: readonly Flight[],
   snapshots: readonly string[] = ["january", "all", "future"],
+  layout: Layout = {},
 ): string {
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, "flights.csv"), csv(flights));
@@ -58,7 +65,10 @@ export function writeSmallMesh(
       ...header("Mesh", "small"),
       spec: {
         shards: 4,
-        nodes: [{ name: "node-a" }, { name: "node-b" }],
+        nodes: (layout.nodes ?? ["node-a", "node-b"]).map((name) => ({ name })),
+        ...(layout.placements === undefined
+          ? {}
+          : { placements: layout.placements.map((nodes, shard) => ({ shard, nodes })) }),
         topics: [
           {
             name: "flights",

@@ -14,7 +14,6 @@ import {
   type ServiceProcess,
   serviceChildName,
   serviceSpec,
-  shardsOf,
 } from "./child-specs.ts";
 
 /** The running processes of an embedded mesh, by name. */
@@ -34,11 +33,14 @@ export class MeshChildren {
     this.#start(gatewaySpec(this.#plan));
   }
 
-  /** One agent for each node that holds a shard. */
-  startNodes(): void {
-    for (const { name } of this.#plan.manifest.mesh.nodes) {
-      if (shardsOf(this.#plan.manifest, name).length === 0) continue;
-      this.#start(nodeSpec(this.#plan, name));
+  /** Starts the node agents that are missing and stops those of nodes that hold no shard any more. */
+  keepNodes(needed: readonly string[]): void {
+    for (const name of needed) if (!this.#children.has(name)) this.#start(nodeSpec(this.#plan, name));
+    for (const [name, child] of this.#children) {
+      if (name === GATEWAY || name.includes("/") || needed.includes(name)) continue;
+      this.#children.delete(name);
+      this.#addresses.forget(name);
+      void child.stop();
     }
   }
 

@@ -29,10 +29,11 @@ export function neededServices(
     const holdsSome = process.status.kind === "up" && process.status.bound.length > 0;
     return holdsSome || versionUser(seen.gateways, table, version) !== undefined;
   };
-  const nodes = manifest.mesh.nodes.filter((node) => shardsOf(manifest, node.name).length > 0);
+  // A node that a shard has left keeps its services until what they hold is unbound.
+  const isPlaced = (node: string) => shardsOf(manifest, node).length > 0;
   return manifest.versions.flatMap((version) =>
-    nodes
-      .filter((node) => versions.has(version.name) || isStillUsed(version.name, node.name))
+    manifest.mesh.nodes
+      .filter(({ name }) => (versions.has(version.name) && isPlaced(name)) || isStillUsed(version.name, name))
       .map((node) => ({ node: node.name, version })),
   );
 }

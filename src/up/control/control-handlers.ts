@@ -17,6 +17,7 @@ import type { UnaryHandlers } from "../../wire/grpc-service.ts";
 import { cutFromLog } from "../data/cut-from-log.ts";
 import type { RejectSource } from "../data/rejects-of-nodes.ts";
 import type { ControlStore } from "./control-store.ts";
+import { placementHandlers } from "./placement-handlers.ts";
 import { bindSnapshot, createSnapshot, fixCut, pinSnapshot, retireSnapshot } from "./wishes.ts";
 
 export interface ControlParts {
@@ -103,6 +104,7 @@ export function controlHandlers(parts: ControlParts): UnaryHandlers<typeof Contr
       rejects: await parts.rejects(request, signal),
       shards: manifest.mesh.shards,
     }),
+    ...placementHandlers(parts),
     getMeshPlan: () => ({ text: view.planText() }),
   };
 }

@@ -3,6 +3,8 @@
  */
 
 import { Fault } from "../../fault/fault.ts";
+import type { Placement, PlacementPhase } from "../../lifecycle/placement.ts";
+import type { Quarantine } from "../../lifecycle/quarantine.ts";
 import type { SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
 import type { BindingSpec } from "../../manifest/manifest.ts";
 import { SERVICE_VERSION_RULE, serviceVersionName } from "../../mesh/service-version.ts";
@@ -21,6 +23,11 @@ export interface ControlState {
    * manifest itself changes, and then the manifest's wins.
    */
   readonly fromManifest: Readonly<Record<string, readonly BindingSpec[]>>;
+  /** Where shards are, and which of them are on a move; empty until the first manifest is taken. */
+  readonly placements: readonly Placement[];
+  /** As the manifest last gave them: nodes by shard. */
+  readonly placementsFromManifest: readonly (readonly string[])[];
+  readonly quarantined: readonly Quarantine[];
   /** Ids that are gone. An id means one state for ever, so it is never given again. The newest RETIRED_KEPT are kept. */
   readonly retired: readonly string[];
   /** When the newest snapshot of the schedule was due. */
@@ -32,7 +39,18 @@ export const RETIRED_KEPT = 100_000;
 const FORMAT = 1;
 
 export function emptyControlState(mesh: string, shards: number, nowMs: number): ControlState {
-  return { mesh, shards, seeded: [], snapshots: [], fromManifest: {}, retired: [], lastDueMs: nowMs };
+  return {
+    mesh,
+    shards,
+    seeded: [],
+    snapshots: [],
+    fromManifest: {},
+    placements: [],
+    placementsFromManifest: [],
+    quarantined: [],
+    retired: [],
+    lastDueMs: nowMs,
+  };
 }
 
 export function controlStateToText(state: ControlState): string {
@@ -71,6 +89,16 @@ export function controlStateFromText(text: string, file: string): ControlState {
         bindingsFromJson(bindings, `${file}: fromManifest.${id}`),
       ]),
     ),
+    // A file that was written before shards could move has none of these.
+    placements: array(state.placements ?? [], `${file}: placements`).map((p, i) =>
+      placementFromJson(p, `${file}: placements[${i}]`),
+    ),
+    placementsFromManifest: array(state.placementsFromManifest ?? [], `${file}: placementsFromManifest`).map((p, i) =>
+      strings(p, `${file}: placementsFromManifest[${i}]`),
+    ),
+    quarantined: array(state.quarantined ?? [], `${file}: quarantined`).map((q, i) =>
+      quarantineFromJson(q, `${file}: quarantined[${i}]`),
+    ),
     retired: strings(state.retired, `${file}: retired`),
     lastDueMs: number(state.lastDueMs, `${file}: lastDueMs`),
   };
@@ -88,6 +116,33 @@ function recordFromJson(value: unknown, path: string): SnapshotRecord {
     retiring: boolean(record.retiring, `${path}.retiring`),
     scheduled: boolean(record.scheduled, `${path}.scheduled`),
     createdAtMs: number(record.createdAtMs, `${path}.createdAtMs`),
+  };
+}
+
+const PHASES: ReadonlySet<string> = new Set<PlacementPhase>(["Placed", "Joining", "Leaving", "Removing"]);
+
+function placementFromJson(value: unknown, path: string): Placement {
+  const placement = object(value, path);
+  const phase = string(placement.phase, `${path}.phase`);
+  if (!PHASES.has(phase)) throw new Fault("data-corrupt", `read ${path}.phase: there is no phase "${phase}"`);
+  return {
+    shard: number(placement.shard, `${path}.shard`),
+    node: string(placement.node, `${path}.node`),
+    phase: phase as PlacementPhase,
+  };
+}
+
+function quarantineFromJson(value: unknown, path: string): Quarantine {
+  const quarantine = object(value, path);
+  return {
+    shard: number(quarantine.shard, `${path}.shard`),
+    node: string(quarantine.node, `${path}.node`),
+    snapshot: string(quarantine.snapshot, `${path}.snapshot`),
+    stateDigest: string(quarantine.stateDigest, `${path}.stateDigest`),
+    expected: string(quarantine.expected, `${path}.expected`),
+    tables: strings(quarantine.tables, `${path}.tables`),
+    sinceMs: number(quarantine.sinceMs, `${path}.sinceMs`),
+    rebuilt: boolean(quarantine.rebuilt, `${path}.rebuilt`),
   };
 }
 

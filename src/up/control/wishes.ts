@@ -9,12 +9,13 @@ import type { BindingSpec, Manifest } from "../../manifest/manifest.ts";
 import { serviceVersionName } from "../../mesh/service-version.ts";
 import { SNAPSHOT_ID_RULE, snapshotId } from "../../mesh/snapshot-id.ts";
 import { type ControlState, RETIRED_KEPT } from "./control-state.ts";
+import { takePlacements } from "./placement-wishes.ts";
 
 /** Named bound: every record costs a few lines in each plan and each table. */
 export const SNAPSHOTS_MAX = 10_000;
 
 export function takeManifest(state: ControlState, manifest: Manifest, nowMs: number): ControlState {
-  let next = state;
+  let next = takePlacements(state, manifest);
   for (const spec of manifest.snapshots) {
     const known = next.snapshots.find((record) => record.id === spec.id);
     const before = next.fromManifest[spec.id];

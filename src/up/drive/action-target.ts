@@ -18,6 +18,15 @@ export function actionTarget(action: Action): string {
       return "table";
     case "drop":
       return `drop ${action.snapshot} on ${action.node}`;
+    case "rederive":
+      return `rederive ${action.snapshot} shard ${action.shard} on ${action.node}`;
+    case "quarantine":
+    case "rebuild":
+    case "readmit":
+    case "host":
+    case "release":
+    case "remove":
+      return `shard ${action.shard} on ${action.node}`;
     case "create-scheduled":
     case "cut":
     case "adopt":

@@ -10,6 +10,13 @@ import type { Manifest } from "../../manifest/manifest.ts";
 import { stampDifference } from "../../mesh/stamp.ts";
 import { CutSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { GATEWAY } from "../child/child-specs.ts";
+import {
+  forgetPlacement,
+  quarantineReplica,
+  readmitReplica,
+  releasePlacement,
+  replicaRebuilt,
+} from "../control/placement-wishes.ts";
 import { createScheduled, fixCut, forgetSnapshot, retireSnapshot } from "../control/wishes.ts";
 import type { ArchiveSeals } from "../data/archive-seals.ts";
 import { cutFromLog } from "../data/cut-from-log.ts";
@@ -23,6 +30,10 @@ export interface ActionParts extends ObserveParts {
 
 /** A freeze writes what is new since the last one: the first one writes everything. */
 const FREEZE_TIMEOUT_MS = 600_000;
+/** The whole log of a shard is read again. */
+const REPLAY_TIMEOUT_MS = 3_600_000;
+/** Opening a store, or deleting a directory. */
+const SHARD_TIMEOUT_MS = 60_000;
 /** `load` builds a shard's state in memory. */
 const BIND_TIMEOUT_MS = 180_000;
 const GATEWAY_TIMEOUT_MS = 20_000;
@@ -68,6 +79,40 @@ export async function executeAction(action: Action, parts: ActionParts, signal: 
       const client = clients.gateway(gatewayAddress(parts));
       await client.applyTable({ table: action.table }, { timeoutMs: GATEWAY_TIMEOUT_MS, signal });
       return;
+    }
+    case "rederive": {
+      const { snapshot, shard, node, cut } = action;
+      const request = { shard, cut: create(CutSchema, { positions: [...cut] }) };
+      const client = clients.node(nodeAddress(parts, node));
+      const { stateDigest, tables } = await client.rederiveShard(request, { timeoutMs: REPLAY_TIMEOUT_MS, signal });
+      const digests = tables.map(({ table, digest }) => ({ table, digest }));
+      parts.memory.derived.set(`${snapshot} ${shard} ${node}`, { snapshot, shard, node, stateDigest, tables: digests });
+      return;
+    }
+    case "quarantine": {
+      const { kind: _, ...found } = action;
+      return store.update((state) => quarantineReplica(state, { ...found, sinceMs: clock.now(), rebuilt: false }));
+    }
+    case "rebuild": {
+      const { shard, node, divergent } = action;
+      const client = clients.node(nodeAddress(parts, node));
+      await client.rebuildShard({ shard, divergent: [...divergent] }, { timeoutMs: SHARD_TIMEOUT_MS, signal });
+      return store.update((state) => replicaRebuilt(state, shard, node));
+    }
+    case "readmit":
+      return store.update((state) => readmitReplica(state, action.shard, action.node));
+    case "host": {
+      const client = clients.node(nodeAddress(parts, action.node));
+      await client.hostShard({ shard: action.shard }, { timeoutMs: SHARD_TIMEOUT_MS, signal });
+      return;
+    }
+    case "release":
+      return store.update((state) => releasePlacement(state, action.shard, action.node));
+    case "remove": {
+      const { shard, node } = action;
+      const client = clients.node(nodeAddress(parts, node));
+      await client.removeShard({ shard }, { timeoutMs: SHARD_TIMEOUT_MS, signal });
+      return store.update((state) => forgetPlacement(state, shard, node));
     }
     case "retire":
       return store.update((state) => retireSnapshot(state, action.snapshot));

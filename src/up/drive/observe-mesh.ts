@@ -7,6 +7,7 @@ import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Action } from "../../lifecycle/action.ts";
 import { mayHoldLeaseAgain } from "../../lifecycle/gateway-lease.ts";
 import type {
+  DerivedShard,
   ObservedGateway,
   ObservedMesh,
   ObservedNode,
@@ -23,6 +24,7 @@ import type { Cut as CutMessage } from "../../wire/generated/skynetes/v1/seal_pb
 import { GATEWAY, type ServiceProcess, serviceChildName } from "../child/child-specs.ts";
 import type { ControlClients } from "../child/control-clients.ts";
 import type { MeshChildren } from "../child/mesh-children.ts";
+import type { ControlState } from "../control/control-state.ts";
 import type { ControlStore } from "../control/control-store.ts";
 import { BindDeaths } from "./bind-deaths.ts";
 
@@ -36,7 +38,6 @@ export interface ObserveParts {
   readonly store: ControlStore;
   readonly children: MeshChildren;
   readonly clients: ControlClients;
-  readonly nodes: readonly string[];
   readonly memory: ObservationMemory;
 }
 
@@ -50,6 +51,8 @@ export class ObservationMemory {
   readonly deaths = new BindDeaths();
   /** By instance of the gateway. */
   readonly verified = new Map<string, readonly VerifiedTuple[]>();
+  /** By snapshot, shard and node: what was worked out from the log. As many as replicas were ever doubted. */
+  readonly derived = new Map<string, DerivedShard>();
   gatewayInstance: string | undefined;
   gatewaySeenAt: number | undefined;
   /** It was silent for longer than a lease, and has not come up with the table since. */
@@ -86,8 +89,9 @@ export async function observeMesh(
   seals: readonly ObservedSeal[],
   underWay: readonly Action[],
 ): Promise<ObservedMesh> {
+  const names = nodesHolding(parts.store.state);
   const [nodes, observedServices, gateway] = await Promise.all([
-    Promise.all(parts.nodes.map((node) => observeNode(parts, node))),
+    Promise.all(names.map((node) => observeNode(parts, node))),
     Promise.all(services.map((service) => observeService(parts, service))),
     observeGateway(parts),
   ]);
@@ -106,8 +110,16 @@ export async function observeMesh(
     seals,
     gateways: [gateway],
     underWay,
+    placements: state.placements,
+    quarantined: state.quarantined,
+    derived: [...parts.memory.derived.values()],
     retired: state.retired,
   };
+}
+
+/** Nodes that hold a shard, or hold one still. */
+export function nodesHolding({ placements }: ControlState): readonly string[] {
+  return [...new Set(placements.map(({ node }) => node))].sort();
 }
 
 async function observeNode(parts: ObserveParts, name: string): Promise<ObservedNode> {
@@ -121,10 +133,11 @@ async function observeNode(parts: ObserveParts, name: string): Promise<ObservedN
       shard: shard.shard,
       position: cutOfMessage(shard.position),
       horizon: cutOfMessage(shard.horizon),
-      frozen: shard.frozen.map(({ snapshot, stateDigest, manifestSha256 }) => ({
+      frozen: shard.frozen.map(({ snapshot, stateDigest, manifestSha256, tables }) => ({
         snapshot,
         stateDigest,
         manifestSha256,
+        tables: tables.map(({ table, digest }) => ({ table, digest })),
       })),
       rejected: shard.rejected,
       alarm: shard.alarm === "" ? undefined : shard.alarm,
@@ -200,7 +213,18 @@ async function observeGateway(parts: ObserveParts): Promise<ObservedGateway> {
       status: {
         instance: status.instance,
         epoch: status.epoch,
-        inUse: status.inUse.map(({ snapshot, version, queries }) => ({ snapshot, version, queries })),
+        inUse: status.inUse.map(({ snapshot, version, queries, oldestEpoch }) => ({
+          snapshot,
+          version,
+          queries,
+          oldestEpoch,
+        })),
+        differences: status.differences.map(({ shard, snapshot, version, nodes }) => ({
+          shard,
+          snapshot,
+          version,
+          nodes,
+        })),
         verified: memory.verified.get(status.instance) ?? [],
       },
     };

@@ -21,7 +21,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/control.proto.
  */
 export const file_skynetes_v1_control: GenFile = /*@__PURE__*/
-  fileDesc("Chlza3luZXRlcy92MS9jb250cm9sLnByb3RvEgtza3luZXRlcy52MSLIAgoSQ29udHJvbGxlZFNuYXBzaG90EgoKAmlkGAEgASgJEikKBXBoYXNlGAIgASgOMhouc2t5bmV0ZXMudjEuU25hcHNob3RQaGFzZRIPCgdtZXNzYWdlGAMgASgJEikKBWFzX29mGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgNjdXQYBiABKAsyEC5za3luZXRlcy52MS5DdXQSDgoGcGlubmVkGAcgASgIEiYKCGJpbmRpbmdzGAggAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIlCgdzZXJ2aW5nGAkgAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIRCglzY2hlZHVsZWQYCiABKAgihgEKFUNyZWF0ZVNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIpCgVhc19vZhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIYmluZGluZ3MYAyADKAsyFC5za3luZXRlcy52MS5CaW5kaW5nEg4KBnBpbm5lZBgEIAEoCCJLChZDcmVhdGVTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKEkdldFNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCSJIChNHZXRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKHkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVxdWVzdCJVCh9MaXN0Q29udHJvbGxlZFNuYXBzaG90c1Jlc3BvbnNlEjIKCXNuYXBzaG90cxgBIAMoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCJIChNCaW5kU25hcHNob3RSZXF1ZXN0EgoKAmlkGAEgASgJEiUKB2JpbmRpbmcYAiABKAsyFC5za3luZXRlcy52MS5CaW5kaW5nIkkKFEJpbmRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IjAKElBpblNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZwaW5uZWQYAiABKAgiSAoTUGluU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIjChVSZXRpcmVTbmFwc2hvdFJlcXVlc3QSCgoCaWQYASABKAkiSwoWUmV0aXJlU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIUChJHZXRNZXNoUGxhblJlcXVlc3QiIwoTR2V0TWVzaFBsYW5SZXNwb25zZRIMCgR0ZXh0GAEgASgJIlsKEkxpc3RSZWplY3RzUmVxdWVzdBINCgVzaGFyZBgBIAEoBRInCgVhZnRlchgCIAEoCzIYLnNreW5ldGVzLnYxLlJlY29yZFBsYWNlEg0KBWxpbWl0GAMgASgFIksKE0xpc3RSZWplY3RzUmVzcG9uc2USJAoHcmVqZWN0cxgBIAMoCzITLnNreW5ldGVzLnYxLlJlamVjdBIOCgZzaGFyZHMYAiABKAUqkwIKDVNuYXBzaG90UGhhc2USHgoaU05BUFNIT1RfUEhBU0VfVU5TUEVDSUZJRUQQABIaChZTTkFQU0hPVF9QSEFTRV9DVVRUSU5HEAESGwoXU05BUFNIT1RfUEhBU0VfRlJFRVpJTkcQAhIaChZTTkFQU0hPVF9QSEFTRV9TRUFMSU5HEAMSGgoWU05BUFNIT1RfUEhBU0VfQklORElORxAEEhwKGFNOQVBTSE9UX1BIQVNFX1ZFUklGWUlORxAFEhoKFlNOQVBTSE9UX1BIQVNFX1NFUlZJTkcQBhIbChdTTkFQU0hPVF9QSEFTRV9SRVRJUklORxAHEhoKFlNOQVBTSE9UX1BIQVNFX1JFVElSRUQQCDLZBQoOQ29udHJvbFNlcnZpY2USWQoOQ3JlYXRlU25hcHNob3QSIi5za3luZXRlcy52MS5DcmVhdGVTbmFwc2hvdFJlcXVlc3QaIy5za3luZXRlcy52MS5DcmVhdGVTbmFwc2hvdFJlc3BvbnNlElAKC0dldFNuYXBzaG90Eh8uc2t5bmV0ZXMudjEuR2V0U25hcHNob3RSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuR2V0U25hcHNob3RSZXNwb25zZRJ0ChdMaXN0Q29udHJvbGxlZFNuYXBzaG90cxIrLnNreW5ldGVzLnYxLkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVxdWVzdBosLnNreW5ldGVzLnYxLkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVzcG9uc2USUwoMQmluZFNuYXBzaG90EiAuc2t5bmV0ZXMudjEuQmluZFNuYXBzaG90UmVxdWVzdBohLnNreW5ldGVzLnYxLkJpbmRTbmFwc2hvdFJlc3BvbnNlElAKC1BpblNuYXBzaG90Eh8uc2t5bmV0ZXMudjEuUGluU25hcHNob3RSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuUGluU25hcHNob3RSZXNwb25zZRJZCg5SZXRpcmVTbmFwc2hvdBIiLnNreW5ldGVzLnYxLlJldGlyZVNuYXBzaG90UmVxdWVzdBojLnNreW5ldGVzLnYxLlJldGlyZVNuYXBzaG90UmVzcG9uc2USUAoLR2V0TWVzaFBsYW4SHy5za3luZXRlcy52MS5HZXRNZXNoUGxhblJlcXVlc3QaIC5za3luZXRlcy52MS5HZXRNZXNoUGxhblJlc3BvbnNlElAKC0xpc3RSZWplY3RzEh8uc2t5bmV0ZXMudjEuTGlzdFJlamVjdHNSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuTGlzdFJlamVjdHNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_table]);
+  fileDesc("Chlza3luZXRlcy92MS9jb250cm9sLnByb3RvEgtza3luZXRlcy52MSLIAgoSQ29udHJvbGxlZFNuYXBzaG90EgoKAmlkGAEgASgJEikKBXBoYXNlGAIgASgOMhouc2t5bmV0ZXMudjEuU25hcHNob3RQaGFzZRIPCgdtZXNzYWdlGAMgASgJEikKBWFzX29mGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgNjdXQYBiABKAsyEC5za3luZXRlcy52MS5DdXQSDgoGcGlubmVkGAcgASgIEiYKCGJpbmRpbmdzGAggAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIlCgdzZXJ2aW5nGAkgAygLMhQuc2t5bmV0ZXMudjEuQmluZGluZxIRCglzY2hlZHVsZWQYCiABKAgihgEKFUNyZWF0ZVNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIpCgVhc19vZhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIYmluZGluZ3MYAyADKAsyFC5za3luZXRlcy52MS5CaW5kaW5nEg4KBnBpbm5lZBgEIAEoCCJLChZDcmVhdGVTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKEkdldFNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCSJIChNHZXRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IiAKHkxpc3RDb250cm9sbGVkU25hcHNob3RzUmVxdWVzdCJVCh9MaXN0Q29udHJvbGxlZFNuYXBzaG90c1Jlc3BvbnNlEjIKCXNuYXBzaG90cxgBIAMoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCJIChNCaW5kU25hcHNob3RSZXF1ZXN0EgoKAmlkGAEgASgJEiUKB2JpbmRpbmcYAiABKAsyFC5za3luZXRlcy52MS5CaW5kaW5nIkkKFEJpbmRTbmFwc2hvdFJlc3BvbnNlEjEKCHNuYXBzaG90GAEgASgLMh8uc2t5bmV0ZXMudjEuQ29udHJvbGxlZFNuYXBzaG90IjAKElBpblNuYXBzaG90UmVxdWVzdBIKCgJpZBgBIAEoCRIOCgZwaW5uZWQYAiABKAgiSAoTUGluU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIjChVSZXRpcmVTbmFwc2hvdFJlcXVlc3QSCgoCaWQYASABKAkiSwoWUmV0aXJlU25hcHNob3RSZXNwb25zZRIxCghzbmFwc2hvdBgBIAEoCzIfLnNreW5ldGVzLnYxLkNvbnRyb2xsZWRTbmFwc2hvdCIUChJHZXRNZXNoUGxhblJlcXVlc3QiIwoTR2V0TWVzaFBsYW5SZXNwb25zZRIMCgR0ZXh0GAEgASgJIlsKEkxpc3RSZWplY3RzUmVxdWVzdBINCgVzaGFyZBgBIAEoBRInCgVhZnRlchgCIAEoCzIYLnNreW5ldGVzLnYxLlJlY29yZFBsYWNlEg0KBWxpbWl0GAMgASgFIksKE0xpc3RSZWplY3RzUmVzcG9uc2USJAoHcmVqZWN0cxgBIAMoCzITLnNreW5ldGVzLnYxLlJlamVjdBIOCgZzaGFyZHMYAiABKAUibQoOU2hhcmRQbGFjZW1lbnQSDQoFc2hhcmQYASABKAUSDAoEbm9kZRgCIAEoCRIqCgVwaGFzZRgDIAEoDjIbLnNreW5ldGVzLnYxLlBsYWNlbWVudFBoYXNlEhIKCnF1YXJhbnRpbmUYBCABKAkiFwoVTGlzdFBsYWNlbWVudHNSZXF1ZXN0IkkKFkxpc3RQbGFjZW1lbnRzUmVzcG9uc2USLwoKcGxhY2VtZW50cxgBIAMoCzIbLnNreW5ldGVzLnYxLlNoYXJkUGxhY2VtZW50IjsKEE1vdmVTaGFyZFJlcXVlc3QSDQoFc2hhcmQYASABKAUSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSJEChFNb3ZlU2hhcmRSZXNwb25zZRIvCgpwbGFjZW1lbnRzGAEgAygLMhsuc2t5bmV0ZXMudjEuU2hhcmRQbGFjZW1lbnQiIgoRQ2FuY2VsTW92ZVJlcXVlc3QSDQoFc2hhcmQYASABKAUiRQoSQ2FuY2VsTW92ZVJlc3BvbnNlEi8KCnBsYWNlbWVudHMYASADKAsyGy5za3luZXRlcy52MS5TaGFyZFBsYWNlbWVudCqTAgoNU25hcHNob3RQaGFzZRIeChpTTkFQU0hPVF9QSEFTRV9VTlNQRUNJRklFRBAAEhoKFlNOQVBTSE9UX1BIQVNFX0NVVFRJTkcQARIbChdTTkFQU0hPVF9QSEFTRV9GUkVFWklORxACEhoKFlNOQVBTSE9UX1BIQVNFX1NFQUxJTkcQAxIaChZTTkFQU0hPVF9QSEFTRV9CSU5ESU5HEAQSHAoYU05BUFNIT1RfUEhBU0VfVkVSSUZZSU5HEAUSGgoWU05BUFNIT1RfUEhBU0VfU0VSVklORxAGEhsKF1NOQVBTSE9UX1BIQVNFX1JFVElSSU5HEAcSGgoWU05BUFNIT1RfUEhBU0VfUkVUSVJFRBAIKqUBCg5QbGFjZW1lbnRQaGFzZRIfChtQTEFDRU1FTlRfUEhBU0VfVU5TUEVDSUZJRUQQABIaChZQTEFDRU1FTlRfUEhBU0VfUExBQ0VEEAESGwoXUExBQ0VNRU5UX1BIQVNFX0pPSU5JTkcQAhIbChdQTEFDRU1FTlRfUEhBU0VfTEVBVklORxADEhwKGFBMQUNFTUVOVF9QSEFTRV9SRU1PVklORxAEMs8HCg5Db250cm9sU2VydmljZRJZCg5DcmVhdGVTbmFwc2hvdBIiLnNreW5ldGVzLnYxLkNyZWF0ZVNuYXBzaG90UmVxdWVzdBojLnNreW5ldGVzLnYxLkNyZWF0ZVNuYXBzaG90UmVzcG9uc2USUAoLR2V0U25hcHNob3QSHy5za3luZXRlcy52MS5HZXRTbmFwc2hvdFJlcXVlc3QaIC5za3luZXRlcy52MS5HZXRTbmFwc2hvdFJlc3BvbnNlEnQKF0xpc3RDb250cm9sbGVkU25hcHNob3RzEisuc2t5bmV0ZXMudjEuTGlzdENvbnRyb2xsZWRTbmFwc2hvdHNSZXF1ZXN0Giwuc2t5bmV0ZXMudjEuTGlzdENvbnRyb2xsZWRTbmFwc2hvdHNSZXNwb25zZRJTCgxCaW5kU25hcHNob3QSIC5za3luZXRlcy52MS5CaW5kU25hcHNob3RSZXF1ZXN0GiEuc2t5bmV0ZXMudjEuQmluZFNuYXBzaG90UmVzcG9uc2USUAoLUGluU25hcHNob3QSHy5za3luZXRlcy52MS5QaW5TbmFwc2hvdFJlcXVlc3QaIC5za3luZXRlcy52MS5QaW5TbmFwc2hvdFJlc3BvbnNlElkKDlJldGlyZVNuYXBzaG90EiIuc2t5bmV0ZXMudjEuUmV0aXJlU25hcHNob3RSZXF1ZXN0GiMuc2t5bmV0ZXMudjEuUmV0aXJlU25hcHNob3RSZXNwb25zZRJZCg5MaXN0UGxhY2VtZW50cxIiLnNreW5ldGVzLnYxLkxpc3RQbGFjZW1lbnRzUmVxdWVzdBojLnNreW5ldGVzLnYxLkxpc3RQbGFjZW1lbnRzUmVzcG9uc2USSgoJTW92ZVNoYXJkEh0uc2t5bmV0ZXMudjEuTW92ZVNoYXJkUmVxdWVzdBoeLnNreW5ldGVzLnYxLk1vdmVTaGFyZFJlc3BvbnNlEk0KCkNhbmNlbE1vdmUSHi5za3luZXRlcy52MS5DYW5jZWxNb3ZlUmVxdWVzdBofLnNreW5ldGVzLnYxLkNhbmNlbE1vdmVSZXNwb25zZRJQCgtHZXRNZXNoUGxhbhIfLnNreW5ldGVzLnYxLkdldE1lc2hQbGFuUmVxdWVzdBogLnNreW5ldGVzLnYxLkdldE1lc2hQbGFuUmVzcG9uc2USUAoLTGlzdFJlamVjdHMSHy5za3luZXRlcy52MS5MaXN0UmVqZWN0c1JlcXVlc3QaIC5za3luZXRlcy52MS5MaXN0UmVqZWN0c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_table]);
 
 /**
  * @generated from message skynetes.v1.ControlledSnapshot
@@ -412,6 +412,148 @@ export const ListRejectsResponseSchema: GenMessage<ListRejectsResponse> = /*@__P
   messageDesc(file_skynetes_v1_control, 16);
 
 /**
+ * @generated from message skynetes.v1.ShardPlacement
+ */
+export type ShardPlacement = Message<"skynetes.v1.ShardPlacement"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+
+  /**
+   * @generated from field: string node = 2;
+   */
+  node: string;
+
+  /**
+   * @generated from field: skynetes.v1.PlacementPhase phase = 3;
+   */
+  phase: PlacementPhase;
+
+  /**
+   * Set while its state differs from the other replicas' and it is being built anew: no query is sent there.
+   *
+   * @generated from field: string quarantine = 4;
+   */
+  quarantine: string;
+};
+
+/**
+ * Describes the message skynetes.v1.ShardPlacement.
+ * Use `create(ShardPlacementSchema)` to create a new message.
+ */
+export const ShardPlacementSchema: GenMessage<ShardPlacement> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 17);
+
+/**
+ * @generated from message skynetes.v1.ListPlacementsRequest
+ */
+export type ListPlacementsRequest = Message<"skynetes.v1.ListPlacementsRequest"> & {
+};
+
+/**
+ * Describes the message skynetes.v1.ListPlacementsRequest.
+ * Use `create(ListPlacementsRequestSchema)` to create a new message.
+ */
+export const ListPlacementsRequestSchema: GenMessage<ListPlacementsRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 18);
+
+/**
+ * @generated from message skynetes.v1.ListPlacementsResponse
+ */
+export type ListPlacementsResponse = Message<"skynetes.v1.ListPlacementsResponse"> & {
+  /**
+   * @generated from field: repeated skynetes.v1.ShardPlacement placements = 1;
+   */
+  placements: ShardPlacement[];
+};
+
+/**
+ * Describes the message skynetes.v1.ListPlacementsResponse.
+ * Use `create(ListPlacementsResponseSchema)` to create a new message.
+ */
+export const ListPlacementsResponseSchema: GenMessage<ListPlacementsResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 19);
+
+/**
+ * @generated from message skynetes.v1.MoveShardRequest
+ */
+export type MoveShardRequest = Message<"skynetes.v1.MoveShardRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+
+  /**
+   * @generated from field: string from = 2;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 3;
+   */
+  to: string;
+};
+
+/**
+ * Describes the message skynetes.v1.MoveShardRequest.
+ * Use `create(MoveShardRequestSchema)` to create a new message.
+ */
+export const MoveShardRequestSchema: GenMessage<MoveShardRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 20);
+
+/**
+ * @generated from message skynetes.v1.MoveShardResponse
+ */
+export type MoveShardResponse = Message<"skynetes.v1.MoveShardResponse"> & {
+  /**
+   * @generated from field: repeated skynetes.v1.ShardPlacement placements = 1;
+   */
+  placements: ShardPlacement[];
+};
+
+/**
+ * Describes the message skynetes.v1.MoveShardResponse.
+ * Use `create(MoveShardResponseSchema)` to create a new message.
+ */
+export const MoveShardResponseSchema: GenMessage<MoveShardResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 21);
+
+/**
+ * @generated from message skynetes.v1.CancelMoveRequest
+ */
+export type CancelMoveRequest = Message<"skynetes.v1.CancelMoveRequest"> & {
+  /**
+   * @generated from field: int32 shard = 1;
+   */
+  shard: number;
+};
+
+/**
+ * Describes the message skynetes.v1.CancelMoveRequest.
+ * Use `create(CancelMoveRequestSchema)` to create a new message.
+ */
+export const CancelMoveRequestSchema: GenMessage<CancelMoveRequest> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 22);
+
+/**
+ * @generated from message skynetes.v1.CancelMoveResponse
+ */
+export type CancelMoveResponse = Message<"skynetes.v1.CancelMoveResponse"> & {
+  /**
+   * @generated from field: repeated skynetes.v1.ShardPlacement placements = 1;
+   */
+  placements: ShardPlacement[];
+};
+
+/**
+ * Describes the message skynetes.v1.CancelMoveResponse.
+ * Use `create(CancelMoveResponseSchema)` to create a new message.
+ */
+export const CancelMoveResponseSchema: GenMessage<CancelMoveResponse> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_control, 23);
+
+/**
  * @generated from enum skynetes.v1.SnapshotPhase
  */
 export const SnapshotPhase = {
@@ -473,6 +615,53 @@ export const SnapshotPhaseSchema: GenEnum<SnapshotPhase> = /*@__PURE__*/
   enumDesc(file_skynetes_v1_control, 0);
 
 /**
+ * @generated from enum skynetes.v1.PlacementPhase
+ */
+export const PlacementPhase = {
+  /**
+   * @generated from enum value: PLACEMENT_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: PLACEMENT_PHASE_PLACED = 1;
+   */
+  PLACED: 1,
+
+  /**
+   * Ingests, freezes and binds what is served, and is not relied upon yet.
+   *
+   * @generated from enum value: PLACEMENT_PHASE_JOINING = 2;
+   */
+  JOINING: 2,
+
+  /**
+   * Serves until those that take its place do.
+   *
+   * @generated from enum value: PLACEMENT_PHASE_LEAVING = 3;
+   */
+  LEAVING: 3,
+
+  /**
+   * Out of the route table; goes when no query can use it any more.
+   *
+   * @generated from enum value: PLACEMENT_PHASE_REMOVING = 4;
+   */
+  REMOVING: 4,
+} as const;
+
+/**
+ * @generated from enum skynetes.v1.PlacementPhase
+ */
+export type PlacementPhase = (typeof PlacementPhase)[keyof typeof PlacementPhase] | UnknownEnum;
+
+/**
+ * Describes the enum skynetes.v1.PlacementPhase.
+ */
+export const PlacementPhaseSchema: GenEnum<PlacementPhase> = /*@__PURE__*/
+  enumDesc(file_skynetes_v1_control, 1);
+
+/**
  * @generated from service skynetes.v1.ControlService
  */
 export const ControlService: GenService<{
@@ -531,6 +720,36 @@ export const ControlService: GenService<{
     methodKind: "unary";
     input: typeof RetireSnapshotRequestSchema;
     output: typeof RetireSnapshotResponseSchema;
+  },
+  /**
+   * Which nodes hold each shard, and which of them is about to come or to go.
+   *
+   * @generated from rpc skynetes.v1.ControlService.ListPlacements
+   */
+  listPlacements: {
+    methodKind: "unary";
+    input: typeof ListPlacementsRequestSchema;
+    output: typeof ListPlacementsResponseSchema;
+  },
+  /**
+   * Moves a shard from one node to another while queries go on. The one that it leaves serves until the other one does.
+   *
+   * @generated from rpc skynetes.v1.ControlService.MoveShard
+   */
+  moveShard: {
+    methodKind: "unary";
+    input: typeof MoveShardRequestSchema;
+    output: typeof MoveShardResponseSchema;
+  },
+  /**
+   * Takes back a move that has not come to its end. FAILED_PRECONDITION: no move of the shard is under way.
+   *
+   * @generated from rpc skynetes.v1.ControlService.CancelMove
+   */
+  cancelMove: {
+    methodKind: "unary";
+    input: typeof CancelMoveRequestSchema;
+    output: typeof CancelMoveResponseSchema;
   },
   /**
    * What the driver would do next, as text.

@@ -1,15 +1,14 @@
 import { Fault } from "../fault/fault.ts";
 import { type Cut, cutOf, positionIn } from "../mesh/cut.ts";
 import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
-import type { RecordFormat } from "../row-format/record-format.ts";
 
 /** One partition of the log that a shard is built from, and the table that its records are rows of. */
 export interface Holding {
   readonly table: TableSpec;
   readonly topic: string;
   readonly partition: number;
-  /** How the topic's records are encoded. */
-  readonly record: RecordFormat;
+  /** The topic whose partition it is. */
+  readonly spec: TopicSpec;
 }
 
 /** The positions of exactly these partitions. Fault `invalid-request`, saying what was attempted, when one is missing. */
@@ -46,13 +45,13 @@ export function holdingsOf(shard: number, tables: readonly TableSpec[], topics: 
           `${what}: topic "${topic.name}" has no partition ${shard} for shard ${shard}`,
         );
       }
-      return [{ table, topic: topic.name, partition: shard, record: topic }];
+      return [{ table, topic: topic.name, partition: shard, spec: topic }];
     }
     return Array.from({ length: topic.partitions }, (_, partition) => ({
       table,
       topic: topic.name,
       partition,
-      record: topic,
+      spec: topic,
     }));
   });
 }

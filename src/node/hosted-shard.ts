@@ -87,11 +87,11 @@ export class HostedShard {
     const limits = { ...INGEST_LIMITS, ...this.#config.ingest };
     const [shard, store, watcher] = [this.shard, this.#store, this.status];
     const either = AbortSignal.any([signal, this.#closing.signal]);
-    const of = (topic: string) => this.#config.topics.find(({ name }) => name === topic)!.partitions;
-    const loops = this.#holdings.map(({ table, topic, partition, record }) => {
-      const decode = recordDecoder(table, record);
+    const loops = this.#holdings.map(({ table, topic, partition, spec }) => {
+      const decode = recordDecoder(table, spec);
+      const { partitions } = spec;
       return ingestPartition(
-        { shard, log, store, topic, partitions: of(topic), partition, decode, limits, clock, randomness, watcher },
+        { shard, log, store, topic, partitions, partition, decode, limits, clock, randomness, watcher },
         either,
       );
     });

@@ -45,9 +45,10 @@ export async function rederiveShard(
   const limits = { ...INGEST_LIMITS, ...config.ingest };
   const { log, clock, randomness, mesh, tables } = config;
   const reached = reaching(cut, signal);
-  const loops = holdings.map(({ table, topic, partition, record }) => {
-    const source = { shard, log, store, topic, partition, limits, clock, randomness };
-    return ingestPartition({ ...source, decode: recordDecoder(table, record), watcher: reached.watcher }, either);
+  const loops = holdings.map(({ table, topic, partition, spec }) => {
+    const { partitions } = spec;
+    const source = { shard, log, store, topic, partitions, partition, limits, clock, randomness };
+    return ingestPartition({ ...source, decode: recordDecoder(table, spec), watcher: reached.watcher }, either);
   });
   try {
     await reached.all;

@@ -12,6 +12,7 @@ import {
   writeDurableFile,
 } from "../../process/durable-file.ts";
 import { sha256OfFile } from "../../process/file-digest.ts";
+import { KnownDigests } from "../../process/known-digests.ts";
 import { type SegmentFile, segmentsOf } from "../../seal/segment-files.ts";
 import type { ShardManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { type FrozenShard, parseManifest } from "../frozen-shard.ts";
@@ -25,6 +26,7 @@ import { type FrozenShard, parseManifest } from "../frozen-shard.ts";
  */
 export class ShardDirectory {
   readonly path: string;
+  readonly #digests = new KnownDigests();
 
   private constructor(path: string) {
     this.path = path;
@@ -106,11 +108,11 @@ export class ShardDirectory {
     }
   }
 
-  /** Fault `data-corrupt`, naming the file, when a byte differs: reads it all, so done before each bind. */
+  /** Fault `data-corrupt`, naming the file, when a byte differs: reads it all, unless this process has read this very file. */
   async checkContent(segment: SegmentFile): Promise<void> {
     await this.checkSize(segment);
     const path = this.segmentPath(segment.sha256);
-    const sha256 = await sha256OfFile(path);
+    const sha256 = await this.#digests.sha256(path);
     if (sha256 !== segment.sha256) {
       throw new Fault("data-corrupt", `read segment ${path}: its sha-256 is ${sha256}, not ${segment.sha256}`);
     }

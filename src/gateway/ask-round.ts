@@ -1,165 +1,273 @@
 import assert from "node:assert";
-import type { Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
-import type { MethodPlan } from "../merge-plan/method-plan.ts";
-import type { Clock } from "../process/clock.ts";
 import { nextTurn } from "../process/turn.ts";
-import { canonicalBytes } from "../wire/canonical-message.ts";
+import type { TurnQueue } from "../process/turn-queue.ts";
 import { PartialFormat } from "../wire/generated/skynetes/v1/shard_pb.ts";
 import type { TopBounds } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { readTopBounds } from "../wire/top-bounds.ts";
 import type { QueryPartials } from "./cache/query-partials.ts";
+import type { Partial } from "./merge/merge-execution.ts";
 import type { MergeRun } from "./merge-threads/merge-run.ts";
 import type { ShardRequest } from "./plan/shard-request.ts";
 import type { Gathering } from "./query/gathering.ts";
+import type { VisitRecorder } from "./query/query-profile.ts";
 import { askShard } from "./scatter/ask-shard.ts";
 import type { ShardAsker } from "./scatter/shard-asker.ts";
 import type { ShardQuestion } from "./scatter/shard-question.ts";
 import type { ShardReply } from "./scatter/shard-transport.ts";
+import { requestEncoder, shardQuestion } from "./shard-questions.ts";
 
-/** Kept partials are merged for so long before the event loop has its turn: nothing else paces them. */
+/** Partials are merged for so long before the event loop has its turn: nothing else paces them. */
 const TURN_MS = 1;
+/**
+ * Partials of a round wait for one another up to so many bytes, and are merged one after the other then: with many
+ * queries under way, each one's tables are in the processor's caches once, and not once for each shard.
+ */
+const TOGETHER_BYTES = 64 * 1024;
 
 export interface RoundParts {
   readonly asker: ShardAsker;
   readonly groupBytesMax: number;
+  /** Of all rounds: which one merges what has come, and for how long. */
+  readonly turns: TurnQueue;
   /** Partials that are kept from before, and where to keep those that come. */
   readonly partials?: QueryPartials | undefined;
+}
+
+/** A shard that is asked, or whose partial is kept from before. */
+interface Ask {
+  readonly request: ShardRequest;
+  readonly question: ShardQuestion;
+  readonly kept: ShardReply | undefined;
+  readonly visit: VisitRecorder | undefined;
+}
+
+interface Arrived {
+  readonly ask: Ask;
+  readonly reply: ShardReply;
 }
 
 /**
  * All requests of a round at once, but for those whose partials are kept from before. The first fault that the answer
  * cannot do without rejects, which ends the query, which stops the others.
  */
-export async function askRound(
+export function askRound(
   parts: RoundParts,
   open: Gathering,
   merge: MergeRun,
   requests: readonly ShardRequest[],
   gathered: { bytes: number },
 ): Promise<void> {
-  const settled = new Set<number>();
-  const answered = new Set<ShardRequest>();
+  return new Round(parts, open, merge, gathered).run(requests);
+}
 
-  const ask = async (request: ShardRequest, question: ShardQuestion, kept?: ShardReply) => {
-    const { shard } = request;
-    const visit = open.query.profile?.visit(shard);
-    try {
-      const reply = kept ?? (await askShard(parts.asker, question, open.signal));
-      if (kept !== undefined) visit?.cached();
-      visit?.answered(reply);
-      open.throwIfStopped();
-      if (open.missing.has(shard)) return;
-      gathered.bytes += reply.message.length;
-      if (gathered.bytes > parts.groupBytesMax) {
-        const text = `answer query: the shards' partials exceed ${parts.groupBytesMax} bytes`;
-        throw new Fault("answer-too-large", text);
+class Round {
+  readonly #parts: RoundParts;
+  readonly #open: Gathering;
+  readonly #merge: MergeRun;
+  readonly #gathered: { bytes: number };
+  readonly #entered = new Set<ShardRequest>();
+  readonly #shards = new Set<number>();
+  #underWay = 0;
+  #waiting: Arrived[] = [];
+  #waitingBytes = 0;
+  #isMerging = false;
+  /** For its turn to merge. */
+  #isQueued = false;
+  #isOver = false;
+  #resolve!: () => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(parts: RoundParts, open: Gathering, merge: MergeRun, gathered: { bytes: number }) {
+    this.#parts = parts;
+    this.#open = open;
+    this.#merge = merge;
+    this.#gathered = gathered;
+  }
+
+  run(requests: readonly ShardRequest[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      const { partials, asker } = this.#parts;
+      const { profile } = this.#open.query;
+      const encode = requestEncoder(this.#open);
+      const accept = this.#merge.acceptsColumns ? PartialFormat.COLUMNS : undefined;
+      const asks = requests.map((request): Ask => {
+        const question = shardQuestion(this.#open, request, encode, accept);
+        return { request, question, kept: partials?.find(question), visit: profile?.visit(request.shard) };
+      });
+      this.#underWay = asks.length;
+      // Shards first: they work while what is kept is merged.
+      for (const ask of asks) {
+        if (ask.kept !== undefined) continue;
+        askShard(asker, ask.question, this.#open.signal).then(
+          (reply) => this.#arrived(ask, reply),
+          (error: unknown) => this.#ended(ask, error),
+        );
       }
-      assert(!answered.has(request), "a shard enters a merge once");
-      answered.add(request);
-      const { length } = reply.message;
-      // Held already, with what more might have come.
-      if (reply.held !== undefined) open.release(reply.held);
-      open.hold(length);
-      const bounds = decodeBounds(shard, reply.bounds);
-      const partial = { shard, request, message: reply.message, format: formatOf(reply, question), bounds };
-      const isGiven = reply.isOwn === true && kept === undefined && parts.partials?.mayKeep(question, reply) !== true;
-      const merging = merge.accept(partial, isGiven);
-      if (merging !== undefined) await merging;
-      visit?.merged();
-      // What is kept of it the merge has counted.
-      open.release(length);
-      if (kept === undefined && !isGiven) parts.partials?.keep(question, reply);
-      settled.add(shard);
-      open.shardsAnswered(settled.size);
+      for (const ask of asks) if (ask.kept !== undefined) this.#arrived(ask, ask.kept);
+      this.#next();
+    });
+  }
+
+  #arrived(ask: Ask, reply: ShardReply): void {
+    const { shard } = ask.request;
+    const bytes = reply.message.length;
+    try {
+      if (ask.kept !== undefined) ask.visit?.cached();
+      ask.visit?.answered(reply);
+      this.#open.throwIfStopped();
+      if (!this.#open.missing.has(shard)) {
+        // Held already, with what more might have come.
+        if (reply.held !== undefined) this.#open.release(reply.held);
+        this.#count(bytes);
+        this.#waiting.push({ ask, reply });
+        this.#waitingBytes += bytes;
+        this.#open.shardsAnswered(this.#shards.add(shard).size);
+      }
     } catch (error) {
-      if (kept !== undefined) parts.partials?.drop(shard);
-      const fault = faultFromUnknown(error, `ask shard ${shard}`);
-      visit?.failed(fault);
-      if (open.missing.has(shard)) return;
-      open.giveUpShard(shard, fault);
-      const excluding = merge.exclude(shard);
-      if (excluding !== undefined) await excluding;
+      this.#ended(ask, error);
+      return;
     }
+    this.#underWay--;
+    this.#next();
+  }
+
+  #count(bytes: number): void {
+    const { groupBytesMax } = this.#parts;
+    this.#gathered.bytes += bytes;
+    if (this.#gathered.bytes > groupBytesMax) {
+      const text = `answer query: the shards' partials exceed ${groupBytesMax} bytes`;
+      throw new Fault("answer-too-large", text);
+    }
+    this.#open.hold(bytes);
+  }
+
+  /** Without a partial. */
+  #ended(ask: Ask, error: unknown): void {
+    if (this.#isOver) return;
+    const done = () => {
+      this.#underWay--;
+      this.#next();
+    };
+    const giveUp = () => {
+      try {
+        const excluding = this.#giveUp(ask, error);
+        if (excluding === undefined) done();
+        else excluding.then(done, (fault: unknown) => this.#fail(fault));
+      } catch (fault) {
+        this.#fail(fault);
+      }
+    };
+    // What came before it is merged before, and kept: a retry pays for the shards that are missing only.
+    if (this.#parts.partials !== undefined) this.#startMerging(giveUp);
+    else giveUp();
+  }
+
+  /** Throws what the answer cannot do without. Undefined: it is done. */
+  #giveUp({ request: { shard }, kept, visit }: Ask, error: unknown): void | Promise<void> {
+    if (kept !== undefined) this.#parts.partials?.drop(shard);
+    const fault = faultFromUnknown(error, `ask shard ${shard}`);
+    visit?.failed(fault);
+    if (this.#open.missing.has(shard)) return;
+    this.#open.giveUpShard(shard, fault);
+    return this.#merge.exclude(shard);
+  }
+
+  /** Merges what waits, where all is there or enough of it; ends the round after the last. */
+  #next(): void {
+    if (this.#isMerging || this.#isQueued) return;
+    if (this.#isOver) {
+      // What came with the fault that ends the query is merged yet, to be kept: a retry need not ask for it.
+      if (this.#parts.partials !== undefined && this.#waiting.length > 0) this.#startMerging(() => {});
+      return;
+    }
+    if (this.#underWay > 0 && this.#waitingBytes < TOGETHER_BYTES) return;
+    if (this.#waiting.length > 0) {
+      this.#isQueued = true;
+      this.#parts.turns.enter(this.#takeTurn);
+    } else if (this.#underWay === 0) {
+      this.#isOver = true;
+      this.#resolve();
+    }
+  }
+
+  readonly #takeTurn = (): void => {
+    this.#isQueued = false;
+    this.#startMerging(() => {});
+    this.#next();
   };
 
-  const kept: (() => Promise<void>)[] = [];
-  const asked: (() => Promise<void>)[] = [];
-  const encode = requestEncoder(open);
-  for (const request of requests) {
-    const question = shardQuestion(open, request, encode, merge.acceptsColumns ? PartialFormat.COLUMNS : undefined);
-    const reply = parts.partials?.find(question);
-    (reply === undefined ? asked : kept).push(() => ask(request, question, reply));
+  /** `then` at once where nothing waits to be merged. */
+  #startMerging(then: () => void): void {
+    if (this.#isMerging || this.#waiting.length === 0) {
+      then();
+      return;
+    }
+    this.#isMerging = true;
+    this.#mergeWaiting().then(
+      () => {
+        this.#isMerging = false;
+        then();
+        this.#next();
+      },
+      (error: unknown) => this.#fail(error),
+    );
   }
-  // Shards first: they work while what is kept is merged.
-  const asking = asked.map((work) => work());
-  if (kept.length > 0) asking.push(oneByOne(kept, parts.asker.clock, open.signal));
-  await Promise.all(asking);
-}
 
-async function oneByOne(works: readonly (() => Promise<void>)[], clock: Clock, signal: AbortSignal): Promise<void> {
-  let until = clock.monotonic() + TURN_MS;
-  for (const work of works) {
-    await work();
-    if (clock.monotonic() < until) continue;
-    await nextTurn(signal);
-    until = clock.monotonic() + TURN_MS;
+  async #mergeWaiting(): Promise<void> {
+    const { clock } = this.#parts.asker;
+    const { signal } = this.#open;
+    let until = clock.monotonic() + TURN_MS;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const { ask, reply } of waiting) {
+      if (clock.monotonic() >= until) {
+        await nextTurn(signal);
+        until = clock.monotonic() + TURN_MS;
+      }
+      this.#open.throwIfStopped();
+      if (this.#open.missing.has(ask.request.shard)) continue;
+      try {
+        const { partials } = this.#parts;
+        // Before it is given to a thread, which leaves nothing of it here.
+        const { length } = reply.message;
+        const isGiven =
+          reply.isOwn === true && ask.kept === undefined && partials?.mayKeep(ask.question, reply) !== true;
+        const merging = this.#merge.accept(this.#partialOf(ask, reply), isGiven);
+        if (merging !== undefined) await merging;
+        ask.visit?.merged();
+        // What is kept of it the merge has counted.
+        this.#open.release(length);
+        if (ask.kept === undefined && !isGiven) partials?.keep(ask.question, reply);
+      } catch (error) {
+        const excluding = this.#giveUp(ask, error);
+        if (excluding !== undefined) await excluding;
+      }
+    }
   }
-}
 
-/** The requests of a round, each written once: shards are sent the same few. */
-export function requestEncoder({ query }: Gathering): (request: Message) => Uint8Array {
-  const { input } = query.resolved.plan.method;
-  const written = new Map<Message, Uint8Array>();
-  return (request) => {
-    const bytes = written.get(request) ?? canonicalBytes(input, request);
-    written.set(request, bytes);
-    return bytes;
-  };
-}
-
-export function shardQuestion(
-  open: Gathering,
-  { shard, request }: ShardRequest,
-  encode: (request: Message) => Uint8Array,
-  accept?: PartialFormat,
-): ShardQuestion {
-  const { state, snapshot, version, plan } = open.query.resolved;
-  return {
-    expected: {
-      shard,
-      snapshot: snapshot.id,
-      stateDigest: snapshot.shardSeals.get(shard)?.stateDigest ?? "",
-      serviceVersion: version.name,
-    },
-    replicas: state.endpoints.get(version.name)?.get(shard) ?? [],
-    converse: version.converse,
-    path: pathOf(version.service, plan),
-    request: encode(request),
-    deadline: open.shardDeadline,
-    traceparent: open.query.intent.traceparent,
-    plan,
-    asked: request,
-    memory: open,
-    accept,
-  };
-}
-
-/** By plan, which belongs to one service version. One string for all calls: maps that it is looked up in hash it once. */
-const paths = new WeakMap<MethodPlan, string>();
-
-function pathOf(service: string, plan: MethodPlan): string {
-  let path = paths.get(plan);
-  if (path === undefined) {
-    path = `/${service}/${plan.method.name}`;
-    paths.set(plan, path);
+  #partialOf({ request, question }: Ask, { message, bounds, format }: ShardReply): Partial {
+    const { shard } = request;
+    assert(!this.#entered.has(request), "a shard enters a merge once");
+    this.#entered.add(request);
+    return { shard, request, message, format: formatOf(format, question), bounds: decodeBounds(shard, bounds) };
   }
-  return path;
+
+  #fail(error: unknown): void {
+    this.#isOver = true;
+    this.#reject(error);
+  }
 }
 
 /** Faults: `bad-partial` for a format that was not asked for. */
-function formatOf({ format }: ShardReply, { accept, expected: { shard } }: ShardQuestion): "message" | "columns" {
+function formatOf(
+  format: PartialFormat | undefined,
+  { accept, expected: { shard } }: ShardQuestion,
+): "message" | "columns" {
   if (format === undefined || format === PartialFormat.UNSPECIFIED) return "message";
   if (format === PartialFormat.COLUMNS && accept === format) return "columns";
   throw new Fault("bad-partial", `read partial of shard ${shard}: format ${format} was not asked for`, { shard });

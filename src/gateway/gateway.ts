@@ -10,6 +10,7 @@ import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
+import { TurnQueue } from "../process/turn-queue.ts";
 import { type StepEvent, step } from "../telemetry/step-channel.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
@@ -84,22 +85,22 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #asker: ShardAsker;
   readonly #pool: MemoryPool;
+  readonly #turns: TurnQueue;
   /** Where large merges run. */
   readonly threads: MergeThreads;
 
   constructor(parts: GatewayParts) {
     this.#parts = parts;
     this.limits = parts.limits;
-    const { queriesMax, queueMax, retryAfterMs } = parts.limits;
+    const { queriesMax, queueMax, retryAfterMs, memoryBytesMax } = parts.limits;
     this.admission = new Admission(parts);
     // Those that wait, ask, and send their answer.
     this.register = new QueryRegister(parts.clock, queriesMax + queueMax, retryAfterMs);
-    this.#pool = new MemoryPool(parts.limits.memoryBytesMax, parts.limits.retryAfterMs);
+    this.#pool = new MemoryPool(memoryBytesMax, retryAfterMs);
+    this.#turns = new TurnQueue(parts.clock);
     this.#asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
-    const { clock, limits, joins } = parts;
-    this.threads = new MergeThreads(limits.mergeThreadsMax, clock);
-    const { cacheBytesMax, partialFloor } = limits;
-    this.shared = new SharedAnswers({ cacheBytesMax, joins, pool: this.#pool, clock, partialFloor });
+    this.threads = new MergeThreads(parts.limits.mergeThreadsMax, parts.clock);
+    this.shared = new SharedAnswers({ ...parts.limits, joins: parts.joins, pool: this.#pool, clock: parts.clock });
   }
 
   /** Bytes that queries under way hold, as they are counted. */
@@ -141,14 +142,14 @@ export class Gateway {
     if (timeoutMs <= 0) throw new Fault("deadline-exceeded", "prepare query: the deadline has passed");
 
     const understood = this.shared.understand(intent, state, () => understand(intent, state));
-    const { wantsProfile } = intent;
     return {
       ...understood,
       id: intent.queryId ?? randomness.id(),
       intent,
       deadline: startedAt + timeoutMs,
-      ...(wantsProfile === true ? { tag: undefined } : {}),
-      profile: wantsProfile === true ? new QueryProfile(clock, understood.resolved.plan.method.output) : undefined,
+      ...(intent.wantsProfile === true ? { tag: undefined } : {}),
+      profile:
+        intent.wantsProfile === true ? new QueryProfile(clock, understood.resolved.plan.method.output) : undefined,
       timings: new Map([["resolve", clock.monotonic() - startedAt]]),
     };
   }
@@ -202,14 +203,14 @@ export class Gateway {
     const { query } = open;
     const { clock, limits } = this.#parts;
     const startedAt = clock.monotonic();
-    const parts = { asker: this.#asker, groupBytesMax: limits.groupBytesMax, partials };
+    const parts = { asker: this.#asker, ...limits, turns: this.#turns, partials };
     const gathered = { bytes: 0 };
     let round = merge.begin();
     for (let number = 1; round.length > 0; number++) {
       const requests = round;
       query.profile?.beginRound(number);
-      const facts = { round: number, calls: requests.length };
-      await step("gateway", "scatter", facts, () => askRound(parts, open, merge, requests, gathered));
+      const ask = () => askRound(parts, open, merge, requests, gathered);
+      await step("gateway", "scatter", { round: number, calls: requests.length }, ask);
       round = await merge.next();
       open.throwIfStopped();
     }

@@ -2,13 +2,13 @@ import type { Message } from "@bufbuild/protobuf";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { step } from "../telemetry/step-channel.ts";
-import { requestEncoder, shardQuestion } from "./ask-round.ts";
 import { decodePartial } from "./merge/decode-partial.ts";
 import { shardRequest } from "./plan/shard-request.ts";
 import type { OpenQuery } from "./query/open-query.ts";
 import type { VisitRecorder } from "./query/query-profile.ts";
 import { openShardStream } from "./scatter/ask-shard.ts";
 import type { ShardAsker } from "./scatter/shard-asker.ts";
+import { requestEncoder, shardQuestion } from "./shard-questions.ts";
 
 /** Opens every shard's stream; resolves when each has vouched for itself by its stamp, or was given up. */
 export async function openRowStreams(asker: ShardAsker, open: OpenQuery): Promise<Map<number, AsyncIterable<Message>>> {

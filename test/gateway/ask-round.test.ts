@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Message } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { askRound } from "../../src/gateway/ask-round.ts";
@@ -8,6 +9,7 @@ import { SCATTER_POLICY } from "../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../src/gateway/scatter/shard-asker.ts";
 import type { ShardCall, ShardTransport } from "../../src/gateway/scatter/shard-transport.ts";
 import { systemClock, systemRandomness } from "../../src/process/clock.ts";
+import { TurnQueue } from "../../src/process/turn-queue.ts";
 import { PartialFormat } from "../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { probeMessage, probeService } from "./probe-service.ts";
 
@@ -60,7 +62,7 @@ function asking(transport: ShardTransport) {
       return undefined;
     },
   });
-  return { asker, groupBytesMax: 1_000 };
+  return { asker, groupBytesMax: 1_000, turns: new TurnQueue(systemClock) };
 }
 
 function recordingMerge(entered: ShardPartial[], acceptsColumns: boolean): MergeRun {
@@ -105,4 +107,45 @@ test("a request that is in a round twice enters the merge once", async () => {
   expect(entered.length).toBe(1);
   await expect(round([REQUEST, REQUEST])).rejects.toThrow("a shard enters a merge once");
   expect(entered.length).toBe(2);
+});
+
+/** Two shards, of which the second answers when it is told to. */
+function twoShards(bytes: number) {
+  const second = Promise.withResolvers<void>();
+  const held: ShardTransport = {
+    ...transport,
+    unary: async (call) => {
+      if (call.shard === 1) await second.promise;
+      return { stamp: stampOf(call), message: new Uint8Array(bytes), bounds: undefined };
+    },
+  };
+  const open = gathering();
+  const { state, snapshot } = open.query.resolved as unknown as {
+    state: { endpoints: Map<string, Map<number, unknown>> };
+    snapshot: { shardSeals: Map<number, unknown> };
+  };
+  state.endpoints.get(VERSION)?.set(1, [{ node: "b", address: "b:1" }]);
+  snapshot.shardSeals.set(1, { stateDigest: "d" });
+  return { held, open, answerSecond: second.resolve };
+}
+
+/** All that needs no more than the first shard's answer has run by then: it waits for promises and turns only. */
+async function someTurns(): Promise<void> {
+  for (let n = 0; n < 20; n++) await turn();
+}
+
+test.each([
+  { what: "small partials wait for the others of their round", bytes: 100, before: [] },
+  { what: "a large one does not", bytes: 64 * 1024, before: [0] },
+])("$what", async ({ bytes, before }) => {
+  const { held, open, answerSecond } = twoShards(bytes);
+  const entered: ShardPartial[] = [];
+  const requests = [REQUEST, { ...REQUEST, shard: 1 }];
+  const parts = { ...asking(held), groupBytesMax: 1e6 };
+  const round = askRound(parts, open, recordingMerge(entered, false), requests, { bytes: 0 });
+  await someTurns();
+  expect(entered.map(({ shard }) => shard)).toEqual(before);
+  answerSecond();
+  await round;
+  expect(entered.map(({ shard }) => shard)).toEqual([0, 1]);
 });

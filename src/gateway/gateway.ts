@@ -44,7 +44,6 @@ import type { ProfileJson } from "./reply/profile-json.ts";
 import { requestTag } from "./reply/request-tag.ts";
 import { resolveQuery } from "./resolve/resolve-query.ts";
 import { openRowStreams, untilStopped } from "./row-streams.ts";
-import type { FoundDifference } from "./scatter/replica-audit.ts";
 import { scatterPolicy } from "./scatter/scatter-policy.ts";
 import { type ShardAsker, shardAsker } from "./scatter/shard-asker.ts";
 import type { ShardTransport } from "./scatter/shard-transport.ts";
@@ -83,7 +82,7 @@ export class Gateway {
   readonly limits: GatewayLimits;
   readonly admission: Admission;
   readonly #parts: GatewayParts;
-  readonly #asker: ShardAsker;
+  readonly asker: ShardAsker;
   readonly #pool: MemoryPool;
   readonly #turns: TurnQueue;
   /** Where large merges run. */
@@ -98,7 +97,7 @@ export class Gateway {
     this.register = new QueryRegister(parts.clock, queriesMax + queueMax, retryAfterMs);
     this.#pool = new MemoryPool(memoryBytesMax, retryAfterMs);
     this.#turns = new TurnQueue(parts.clock);
-    this.#asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
+    this.asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
     this.threads = new MergeThreads(parts.limits.mergeThreadsMax, parts.clock);
     this.shared = new SharedAnswers({ ...parts.limits, joins: parts.joins, pool: this.#pool, clock: parts.clock });
   }
@@ -106,11 +105,6 @@ export class Gateway {
   /** Bytes that queries under way hold, as they are counted. */
   get memoryHeld(): number {
     return this.#pool.held;
-  }
-
-  /** What audits have found since the start. */
-  get differences(): readonly FoundDifference[] {
-    return this.#asker.audit.differences;
   }
 
   /** The table that a request pins for its life. Faults: `not-ready`, `table-behind`. */
@@ -203,7 +197,7 @@ export class Gateway {
     const { query } = open;
     const { clock, limits } = this.#parts;
     const startedAt = clock.monotonic();
-    const parts = { asker: this.#asker, ...limits, turns: this.#turns, partials };
+    const parts = { asker: this.asker, ...limits, turns: this.#turns, partials };
     const gathered = { bytes: 0 };
     let round = merge.begin();
     for (let number = 1; round.length > 0; number++) {
@@ -231,9 +225,7 @@ export class Gateway {
       const whole = this.#asStep(query, async (open, ended) => {
         const startedAt = this.#parts.clock.monotonic();
         // Not to its end: a reader may take its time.
-        const streams = await admitted(this.admission, this.#parts.clock, open, () =>
-          openRowStreams(this.#asker, open),
-        );
+        const streams = await admitted(this.admission, this.#parts.clock, open, () => openRowStreams(this.asker, open));
         query.timings.set("scatter", this.#parts.clock.monotonic() - startedAt);
         const rows = mergeSortedRows(plan, streams, query.request);
         const ending = Promise.withResolvers<void>();

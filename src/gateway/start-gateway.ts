@@ -71,7 +71,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningGatewa
     register: gateway.register,
     isClosing: () => closing,
     telemetry,
-    differences: () => gateway.differences,
+    differences: () => gateway.asker.audit.differences,
   });
   const whole = config.partOf?.whole ?? part;
   const grpc = new GrpcDoor(gateway, clock, whole);

@@ -68,8 +68,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   manifest: ["row-format", "fault", "mesh", "process"],
   lifecycle: ["manifest", "wire", "seal", "process", "fault", "mesh"],
   gateway: ["merge-plan", "accumulator", "archive", "seal", "wire", "telemetry", "process", "fault", "mesh"],
-  node: ["row-format", "log", "archive", "seal", "wire", "telemetry", "process", "fault", "mesh"],
-  service: ["merge-plan", "accumulator", "wire", "telemetry", "process", "fault", "mesh"],
+  // What node and service kit both know of a store on a server: how it is reached, and how rows lie there.
+  mysql: ["process", "fault", "mesh"],
+  node: ["row-format", "log", "mysql", "archive", "seal", "wire", "telemetry", "process", "fault", "mesh"],
+  service: ["merge-plan", "mysql", "accumulator", "wire", "telemetry", "process", "fault", "mesh"],
   up: [
     "lifecycle",
     "manifest",
@@ -92,7 +94,8 @@ const WAYS = ["gateway", "node", "service", "operator", "up"];
 const PACKAGE_HOMES: Record<string, readonly string[]> = {
   fastify: ["src/gateway/door"],
   "@opentelemetry": ["src/telemetry"],
-  "@duckdb/node-api": ["src/node/store", "src/node/snapshot", "src/service/load", "src/produce"],
+  "@duckdb/node-api": ["src/node/store", "src/node/snapshot", "src/service/load", "src/produce", "src/mysql"],
+  mysql2: ["src/mysql"],
   "@grpc/grpc-js": [
     "src/wire",
     "src/gateway/scatter",
@@ -330,6 +333,7 @@ describe("layout", () => {
       "accumulator",
       "merge-plan",
       "telemetry",
+      "mysql",
     ];
     const missing = areas.filter((a) => !readdirSync(join(SRC, a)).includes("README.md"));
     expect(missing).toEqual([]);

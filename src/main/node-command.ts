@@ -38,9 +38,10 @@ async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
       import("../manifest/load-manifest.ts"),
       import("../process/clock.ts"),
     ]);
-  const [{ dataDirectory }, { shardsOf }] = await Promise.all([
+  const [{ dataDirectory }, { shardsOf }, { loginAccess, serverAccess }] = await Promise.all([
     import("../up/control/data-directory.ts"),
     import("../up/child/child-specs.ts"),
+    import("./store-access.ts"),
   ]);
   const manifest = await loadManifestWithoutSeeds(options.manifest);
   const { mesh } = manifest;
@@ -53,6 +54,16 @@ async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
     );
   }
   const directory = dataDirectory(absolute(options.dataDir));
+  const { store } = mesh;
+  const database =
+    store === undefined
+      ? undefined
+      : {
+          name: store.database,
+          server: await serverAccess(store, manifest.directory),
+          bootstrap: await loginAccess(store, "bootstrap", manifest.directory),
+          ingest: await loginAccess(store, "ingest", manifest.directory),
+        };
   await runLong(facts, async (running) => {
     await openExportedTelemetry(running, "skynetes-node", options.node);
     const { log } = await openMeshLog(mesh.log, {
@@ -72,6 +83,7 @@ async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
       dataDirectory: directory.node(options.node),
       archiveDirectory: directory.archive,
       listen: options.listen,
+      ...(database === undefined ? {} : { database }),
       clock: systemClock,
       randomness: systemRandomness,
     });

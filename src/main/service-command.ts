@@ -16,6 +16,7 @@ interface ServiceOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly memoryLimitBytes: number;
   readonly scanDir?: string;
+  readonly manifest?: string;
   readonly accessLog?: true;
 }
 
@@ -36,6 +37,10 @@ export function addServiceCommand(program: Command, facts: ProgramFacts): void {
     .addOption(listenOption())
     .option("--memory-limit-bytes <n>", "for the states of all snapshots together", parseCount, MEMORY_LIMIT_BYTES)
     .option("--scan-dir <directory>", "keep what is read of snapshots here, to bind them sooner the next time")
+    .option(
+      "--manifest <file>",
+      "the mesh manifest, to read snapshots from the store that it names; absent: from files",
+    )
     .option("--access-log", "one line on stderr for every call, packed ones too")
     .addHelpText(
       "after",
@@ -52,6 +57,7 @@ async function service(options: ServiceOptions, facts: ProgramFacts): Promise<vo
   ]);
   const file = absolute(options.module);
   const definition = definitionOfModule(await importModule(file), file, process.env);
+  const views = options.manifest === undefined ? undefined : await viewAccess(options.manifest);
   await runLong(facts, async (running, log) => {
     await openExportedTelemetry(running, "skynetes-service", options.version);
     const started = await serveService(definition, {
@@ -60,6 +66,7 @@ async function service(options: ServiceOptions, facts: ProgramFacts): Promise<vo
       listen: options.listen,
       memoryLimitBytes: options.memoryLimitBytes,
       scanDirectory: options.scanDir === undefined ? undefined : absolute(options.scanDir),
+      ...(views === undefined ? {} : { views }),
       clock: systemClock,
       randomness: systemRandomness,
       report: (fault) => log.line("error", fault.message),
@@ -68,6 +75,20 @@ async function service(options: ServiceOptions, facts: ProgramFacts): Promise<vo
     running.opened("service", () => started.close());
     return { address: started.address };
   });
+}
+
+/** The store of a manifest that has one, as the user who reads views. */
+async function viewAccess(file: string) {
+  const [{ loadManifestWithoutSeeds }, { loginAccess, serverAccess }] = await Promise.all([
+    import("../manifest/load-manifest.ts"),
+    import("./store-access.ts"),
+  ]);
+  const { mesh, directory } = await loadManifestWithoutSeeds(file);
+  if (mesh.store === undefined) return undefined;
+  return {
+    server: await serverAccess(mesh.store, directory),
+    login: await loginAccess(mesh.store, "service", directory),
+  };
 }
 
 function accessLogTo(log: LineLog): (entry: AccessEntry) => void {

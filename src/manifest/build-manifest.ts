@@ -2,6 +2,7 @@ import assert from "node:assert";
 import type { KafkaLogSpec, SecretSource } from "../mesh/log-spec.ts";
 import { serviceVersionName } from "../mesh/service-version.ts";
 import { snapshotId } from "../mesh/snapshot-id.ts";
+import type { MySqlSpec, MySqlUserSpec } from "../mesh/store-spec.ts";
 import type { RecordSchema, TableSpec } from "../mesh/table-spec.ts";
 import type {
   BindingSpec,
@@ -66,6 +67,7 @@ function meshOf({ metadata, spec }: MeshDocument, schemas: CheckedDocuments["sch
             bindings: snapshots.bindings.map(bindingOf),
           },
     gateway: gatewayOf(spec.gateway ?? {}),
+    ...(spec.store === undefined ? {} : { store: storeOf(spec.store.mysql) }),
   };
 }
 
@@ -89,6 +91,24 @@ function kafkaOf({ brokers, brokersFrom, tls, sasl }: KafkaDocument): KafkaLogSp
 
 function sourceOf({ environment, file }: { environment?: string; file?: string }): SecretSource {
   return environment === undefined ? { file: sure(file) } : { environment };
+}
+
+function storeOf(mysql: NonNullable<MeshDocument["spec"]["store"]>["mysql"]): MySqlSpec {
+  const { host, port, database, dialect, tls, users } = mysql;
+  return {
+    host,
+    port: port ?? 3306,
+    database,
+    dialect: dialect ?? "MySQL",
+    tls: tls === undefined ? undefined : { ca: tls.ca },
+    users: { bootstrap: userOf(users.bootstrap), ingest: userOf(users.ingest), service: userOf(users.service) },
+  };
+}
+
+type UserDocument = NonNullable<MeshDocument["spec"]["store"]>["mysql"]["users"]["ingest"];
+
+function userOf({ name, passwordFrom }: UserDocument): MySqlUserSpec {
+  return { name, password: sourceOf(passwordFrom) };
 }
 
 function tableOf(table: TableDocument): TableSpec {

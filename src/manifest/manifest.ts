@@ -1,6 +1,7 @@
 import type { KafkaLogSpec } from "../mesh/log-spec.ts";
 import type { ServiceVersionName } from "../mesh/service-version.ts";
 import type { SnapshotId } from "../mesh/snapshot-id.ts";
+import type { MySqlSpec } from "../mesh/store-spec.ts";
 import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
 
 /** A mesh manifest that has been checked whole: everything here names things that exist in it. */
@@ -26,6 +27,8 @@ export interface MeshSpec {
   /** Absent: snapshots are made on request only. */
   readonly schedule: SnapshotSchedule | undefined;
   readonly gateway: GatewaySpec;
+  /** A database server that holds the shards; absent: each node holds its own in DuckDB files. */
+  readonly store?: MySqlSpec;
 }
 
 export interface NodeSpec {

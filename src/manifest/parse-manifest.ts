@@ -6,6 +6,7 @@ import { checkFormats } from "./check/check-formats.ts";
 import { checkMesh } from "./check/check-mesh.ts";
 import { checkShape } from "./check/check-shape.ts";
 import { checkSnapshots } from "./check/check-snapshots.ts";
+import { checkStore } from "./check/check-store.ts";
 import { checkTables } from "./check/check-tables.ts";
 import { checkTopics } from "./check/check-topics.ts";
 import { checkVersions } from "./check/check-versions.ts";
@@ -68,6 +69,7 @@ export function parseManifest(text: string, { file, seedExists, readSchema = noS
     checkMesh(drafted, drafts, report);
     checkTables(drafted, report);
     checkTopics(drafted, report);
+    checkStore(drafted, report);
     for (const [i, topic] of (drafted.draft.spec?.topics ?? []).entries()) {
       const seed = topic?.seed?.file;
       if (seed === undefined || seedExists === undefined || seedExists(directory, seed)) continue;

@@ -17,7 +17,7 @@ import { OneAtATime } from "./one-at-a-time.ts";
 import { freezeShard } from "./snapshot/freeze-shard.ts";
 import { cutFromWire, sameCut } from "./snapshot/manifest-cut.ts";
 import { ShardDirectory } from "./snapshot/shard-directory.ts";
-import { DuckDbShardStore } from "./store/duckdb-shard-store.ts";
+import { openShardStore } from "./store/open-shard-store.ts";
 import type { RecordPlace, RejectedRecord, ShardStore } from "./store/shard-store.ts";
 
 /** Freezes and drops that may wait for one another. */
@@ -65,11 +65,17 @@ export class HostedShard {
   static async open(config: NodeConfig, shard: number, archive: Archive): Promise<HostedShard> {
     const holdings = holdingsOf(shard, config.tables, config.topics);
     const directory = await ShardDirectory.open(shardDirectory(config, shard));
-    const store = await DuckDbShardStore.open(directory.database, config.tables, {
+    const place = {
       ...STORE_LIMITS,
       ...config.store,
+      node: config.node,
+      shard,
+      directory: directory.path,
       temporaryDirectory: directory.temporaryDirectory,
-    });
+      file: directory.database,
+      database: config.database,
+    };
+    const store = await openShardStore(place, config.tables);
     try {
       const snapshots = await loadSnapshots(config, shard, directory, archive);
       const status = new IngestStatus(await store.position(), await store.rejected());

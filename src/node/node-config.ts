@@ -3,6 +3,7 @@ import type { Log } from "../log/log.ts";
 import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { IngestLimits } from "./ingest/ingest-limits.ts";
+import type { NodeDatabase } from "./store/open-shard-store.ts";
 
 /** All that a node agent needs to know; `startNode` takes it as it is. */
 export interface NodeConfig {
@@ -24,11 +25,13 @@ export interface NodeConfig {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly archive?: Partial<ArchiveLimits>;
+  /** Absent: each shard is stored in a DuckDB file of its own. */
+  readonly database?: NodeDatabase;
   readonly store?: Partial<StoreLimits>;
   readonly ingest?: Partial<IngestLimits>;
 }
 
-/** What each shard's database may take. */
+/** What each shard's DuckDB may take. */
 export interface StoreLimits {
   readonly memoryLimit: string;
   readonly threads: number;

@@ -6,6 +6,7 @@ import type { Archive } from "./archive/archive.ts";
 import { shardDirectory } from "./hosted-shard.ts";
 import type { NodeConfig } from "./node-config.ts";
 import { rederiveDirectory } from "./rederive-shard.ts";
+import { dropShardStore } from "./store/open-shard-store.ts";
 
 /** A directory that is on its way out: half of a store must never be opened as one. */
 const REMOVED = ".removed";
@@ -24,8 +25,12 @@ export async function removeShard(config: NodeConfig, shard: number, archive: Ar
   await emptyShard(config, shard);
 }
 
-/** Takes away the directory of a closed shard: whole, or not at all as far as the next start can see. */
+/**
+ * Takes away the store and the directory of a closed shard: each whole, or not at all as far as the next start can see. A
+ * store without rows beside snapshots reads the log anew.
+ */
 export async function emptyShard(config: NodeConfig, shard: number): Promise<void> {
+  if (config.database !== undefined) await dropShardStore(config.database, config.node, shard);
   const path = shardDirectory(config, shard);
   await rm(path + REMOVED, { recursive: true, force: true });
   await rename(path, path + REMOVED).catch(notThere);

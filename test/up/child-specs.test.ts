@@ -43,4 +43,22 @@ describe("the processes of a mesh", () => {
       SKYNETES_LISTEN: "127.0.0.1:4711",
     });
   });
+
+  test("each finds the passwords of the users it acts as, and no other, in its environment", () => {
+    const user = (name: string) => ({
+      name,
+      password: { environment: `PASSWORD_OF_${name}` },
+    });
+    const users = { bootstrap: user("b"), ingest: user("i"), service: user("s") };
+    const store = { host: "127.0.0.1", port: 1, database: "d", dialect: "MySQL" as const, tls: undefined, users };
+    const stored = { ...plan, manifest: manifestFixture({ store }) };
+    const version = stored.manifest.versions[0]!;
+    const taken = (spec: ReturnType<typeof nodeSpec>) =>
+      Object.entries(spec.env?.(undefined) ?? {}).flatMap(([name, value]) => (value === undefined ? [name] : []));
+    expect(taken(gatewaySpec(stored))).toEqual(["PASSWORD_OF_b", "PASSWORD_OF_i", "PASSWORD_OF_s"]);
+    expect(taken(nodeSpec(stored, "node-a"))).toEqual(["PASSWORD_OF_s"]);
+    expect(taken(serviceSpec(stored, "node-a", version))).toEqual(["PASSWORD_OF_b", "PASSWORD_OF_i"]);
+    expect(serviceSpec(stored, "node-a", version).argv(undefined)).toContain("--manifest");
+    expect(serviceSpec(plan, "node-a", version).argv(undefined)).not.toContain("--manifest");
+  });
 });

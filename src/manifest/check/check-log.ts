@@ -33,7 +33,7 @@ export function checkLog({ source, draft }: Drafted<MeshDocument>, report: Repor
   checkTimes(draft, (i, message) => report(source, ["spec", "topics", i, "timestamps"], message));
 }
 
-function checkSource(
+export function checkSource(
   from: Draft<{ environment?: string; file?: string }> | undefined,
   report: (message: string) => void,
 ): void {

@@ -2,7 +2,8 @@ import { Enum, Optional, type Static, Array as TArray, Object as TObject, String
 
 const FileName = (description: string) => TString({ minLength: 1, maxLength: 4096, description });
 
-const SourceSchema = (description: string) =>
+/** Where a secret stands; never the secret itself. */
+export const SourceSchema = (description: string) =>
   TObject(
     {
       environment: Optional(TString({ minLength: 1, maxLength: 256, description: "Variable that holds it" })),

@@ -13,6 +13,7 @@ import { BindingsSchema } from "./binding-schema.ts";
 import { API_VERSION } from "./document-schema.ts";
 import { LogSchema } from "./log-schema.ts";
 import { named } from "./name-rule.ts";
+import { StoreSchema } from "./store-schema.ts";
 import { TableSchema } from "./table-schema.ts";
 import { TopicSchema } from "./topic-schema.ts";
 
@@ -85,6 +86,7 @@ export const MeshSchema = TObject(
         tables: TArray(TableSchema, { minItems: 1, maxItems: 256 }),
         snapshots: Optional(SnapshotsSchema),
         gateway: Optional(GatewaySchema),
+        store: Optional(StoreSchema),
       },
       { additionalProperties: false },
     ),

@@ -1,6 +1,6 @@
 import { Fault } from "../../fault/fault.ts";
 import { type SegmentFile, segmentsOf } from "../../seal/segment-files.ts";
-import { type FrozenShard, manifestText } from "../frozen-shard.ts";
+import { type FrozenShard, frozenShard, manifestText } from "../frozen-shard.ts";
 import type { ShardDirectory } from "../snapshot/shard-directory.ts";
 import type { Archive, ArchiveKey } from "./archive.ts";
 import { readableCopies } from "./archived-shards.ts";
@@ -23,10 +23,11 @@ export async function restoreSnapshot(
   let damage: Fault | undefined;
   for await (const { node, frozen } of readableCopies(archive, mesh, key, key.node)) {
     if (whose === "own" && node !== key.node) break;
+    const own = node === key.node ? frozen : withoutViews(frozen);
     try {
-      await repairSegments(archive, directory, frozen, "content");
-      await directory.writeManifest(key.snapshot, manifestText(frozen.manifest));
-      return frozen;
+      await repairSegments(archive, directory, own, "content");
+      await directory.writeManifest(key.snapshot, manifestText(own.manifest));
+      return own;
     } catch (error) {
       if (!(error instanceof Fault) || error.id !== "data-corrupt") throw error;
       damage ??= error;
@@ -34,6 +35,13 @@ export async function restoreSnapshot(
   }
   if (damage !== undefined) throw damage;
   return undefined;
+}
+
+/** Views of another node's store are not here; the segments hold the same rows. */
+function withoutViews(frozen: FrozenShard): FrozenShard {
+  if (frozen.manifest.views === undefined) return frozen;
+  const { views: _, ...manifest } = frozen.manifest;
+  return frozenShard(manifest);
 }
 
 /**

@@ -15,6 +15,7 @@ import { Fault } from "../../fault/fault.ts";
 import type { ColumnType } from "../../mesh/column-type.ts";
 import { columnKind } from "../../mesh/column-type.ts";
 import type { TableSpec } from "../../mesh/table-spec.ts";
+import { describeTable } from "./describe-table.ts";
 import { RESERVED_COLUMNS } from "./reserved-columns.ts";
 
 /**
@@ -44,7 +45,7 @@ export async function createSchema(connection: DuckDBConnection, tables: readonl
 }
 
 /** Segments are read with DuckDB's own columns beside the table's. */
-function checkNames({ name, columns }: TableSpec): void {
+export function checkNames({ name, columns }: TableSpec): void {
   const taken = columns.find((column) => RESERVED_COLUMNS.includes(column.name.toLowerCase()));
   if (taken === undefined) return;
   throw new Fault("invalid-manifest", `open table "${name}": a column cannot have the name "${taken.name}"`);
@@ -64,12 +65,6 @@ async function checkDescription(connection: DuckDBConnection, table: TableSpec):
     "invalid-manifest",
     `open table "${table.name}": the manifest describes ${described}, the store was built with ${built}`,
   );
-}
-
-/** The same for equal tables, whatever order their fields are in. */
-function describeTable({ topic, kind, distribution, key, columns }: TableSpec): string {
-  const plain = columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
-  return JSON.stringify({ topic, kind, distribution, key, columns: plain });
 }
 
 /** A table that is described otherwise than it was built would be read wrongly; there is no migration to guess. */

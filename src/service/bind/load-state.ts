@@ -1,15 +1,21 @@
 import type { DescService } from "@bufbuild/protobuf";
+import type { MySqlPool } from "../../mysql/mysql-pool.ts";
 import { step } from "../../telemetry/step-channel.ts";
+import type { ShardManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import type { ServiceDefinition } from "../define-service.ts";
 import { type LoadDatabaseOptions, withLoadDatabase } from "../load/load-database.ts";
-import { parquetSnapshot } from "../load/parquet-snapshot.ts";
 import { ScanCache } from "../load/scan-cache.ts";
-import { type ShardFiles, verifyShard } from "../load/verify-shard.ts";
+import { snapshotOf } from "../load/scan-snapshot.ts";
+import { segmentSource } from "../load/segment-source.ts";
+import type { TableSource } from "../load/table-source.ts";
+import { type ShardFiles, verifyManifest } from "../load/verify-shard.ts";
 import type { LoadedState } from "./binder.ts";
 
 export interface LoadOptions extends LoadDatabaseOptions {
   /** Where scans are kept for the next time; absent: nowhere. */
   readonly scanDirectory: string | undefined;
+  /** Where snapshots are views; absent: all are read from their segments. */
+  readonly views: MySqlPool | undefined;
 }
 
 /** Four times what the states of a process may take by default; several processes share it. */
@@ -25,10 +31,11 @@ export function loadState<S extends DescService, State>(
   const cache = directory === undefined ? undefined : new ScanCache({ directory, bytesMax: SCAN_BYTES_MAX });
   const facts = { service: definition.service.typeName, snapshot: files.snapshot, shard: files.shard };
   return step("service", "load", facts, async (event) => {
-    const shard = await verifyShard(files);
+    const manifest = await verifyManifest(files);
+    const source = await sourceOf(manifest, options, files);
     return withLoadDatabase(options, async (database) => {
       const before = usedBytes();
-      const state = await definition.load(parquetSnapshot(shard, database, cache));
+      const state = await definition.load(snapshotOf(manifest, source, database, cache));
       // Without the author's own estimate: what the heap and the typed arrays grew by. Garbage is counted too, so it
       // errs towards too much.
       const memoryBytes = definition.memoryBytes?.(state) ?? Math.max(0, usedBytes() - before);
@@ -36,6 +43,13 @@ export function loadState<S extends DescService, State>(
       return { state, memoryBytes };
     });
   });
+}
+
+/** A service that reads files needs no client of a database server. */
+async function sourceOf(manifest: ShardManifest, options: LoadOptions, files: ShardFiles): Promise<TableSource> {
+  if (options.views === undefined || manifest.views === undefined) return segmentSource(manifest, files);
+  const { viewSource } = await import("../load/view-source.ts");
+  return viewSource(manifest, manifest.views, options.views);
 }
 
 function usedBytes(): number {

@@ -6,6 +6,8 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { compileService } from "../../merge-plan/compile-method.ts";
 import type { ServiceVersionName } from "../../mesh/service-version.ts";
+import type { MySqlPool } from "../../mysql/mysql-pool.ts";
+import type { MySqlLogin, MySqlServer } from "../../mysql/mysql-server.ts";
 import { type Clock, type Randomness, sleep } from "../../process/clock.ts";
 import { BindingService } from "../../wire/generated/skynetes/v1/binding_pb.ts";
 import { addUnaryService } from "../../wire/grpc-service.ts";
@@ -44,6 +46,8 @@ export interface ServeOptions {
   readonly loadThreads?: number;
   /** A directory to keep scans in, so that the same snapshot is bound sooner the next time; absent: none. */
   readonly scanDirectory?: string | undefined;
+  /** A database server whose views are snapshots, and who may read them; absent: snapshots are read from files. */
+  readonly views?: { readonly server: MySqlServer; readonly login: MySqlLogin };
   /** Bound of partials that wait for gateways to take them; 256 MiB. */
   readonly unsentLimitBytes?: number;
   /** What packed streams say the process is: for people. The host's name, which on Kubernetes is the pod's. */
@@ -70,6 +74,8 @@ const DRAIN_GRACE_MS = 10_000;
 const FLUSH_MS = 1_000;
 const LOAD_MEMORY_BYTES = 256 * 2 ** 20;
 const LOAD_THREADS = 2;
+/** A scan or two of a load at a time; each may read a whole table. */
+const VIEWS = { connectionsMax: 4, statementMs: 600_000 };
 const UNSENT_LIMIT_BYTES = 256 * 2 ** 20;
 /** For gateways to end the streams that they were asked to leave, and for calls on their way to be refused kindly. */
 const LEAVE_MS = 500;
@@ -87,7 +93,9 @@ export async function serveService<S extends DescService, State>(
   const service = definition.service;
   const instance = options.randomness.id();
   const table = new BindingTable<State>();
+  const views = options.views === undefined ? undefined : await openViews(options.views);
   const database = {
+    views,
     memoryBytes: options.loadMemoryBytes ?? LOAD_MEMORY_BYTES,
     threads: options.loadThreads ?? LOAD_THREADS,
     instance,
@@ -158,6 +166,7 @@ export async function serveService<S extends DescService, State>(
     streams.endAll();
     await within(clock, FLUSH_MS, flushed);
     server.forceShutdown();
+    await views?.close();
   };
   return {
     address,
@@ -188,6 +197,11 @@ function methodsOf<S extends DescService, State>(
       return [`/${service.typeName}/${method.name}`, servedMethod<State>(plan, handler as never)];
     }),
   );
+}
+
+async function openViews({ server, login }: NonNullable<ServeOptions["views"]>): Promise<MySqlPool> {
+  const { MySqlPool } = await import("../../mysql/mysql-pool.ts");
+  return new MySqlPool(server, login, VIEWS);
 }
 
 function nodesOf(node: ServeOptions["node"]): ReadonlySet<string> | undefined {

@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import type { Manifest, ServiceVersionSpec } from "../../manifest/manifest.ts";
+import type { MySqlRole, MySqlUserSpec } from "../../mesh/store-spec.ts";
 import { portOf, type ReadyAddresses } from "../../process/ready-line.ts";
 import type { ChildSpec } from "../../process/supervisor.ts";
 import { dataDirectory } from "../control/data-directory.ts";
@@ -20,6 +21,24 @@ export interface ChildPlan {
 }
 
 export const GATEWAY = "gateway";
+
+/**
+ * What a child must not find in its environment: passwords of users of the store that it does not act as. A service runs
+ * its author's code.
+ */
+function withoutPasswords(plan: ChildPlan, roles: readonly MySqlRole[]): Record<string, undefined> {
+  const users = plan.manifest.mesh.store?.users;
+  if (users === undefined) return {};
+  const needed = new Set(roles.map((role) => variableOf(users[role])));
+  const all = Object.values(users).map(variableOf);
+  return Object.fromEntries(
+    all.filter((name) => name !== undefined && !needed.has(name)).map((name) => [name, undefined]),
+  );
+}
+
+function variableOf({ password }: MySqlUserSpec): string | undefined {
+  return "environment" in password ? password.environment : undefined;
+}
 
 /**
  * Node agents and services work in bursts (a load, a freeze, a bind) and keep little of what they touch, and V8 and malloc
@@ -40,7 +59,7 @@ export function gatewaySpec(plan: ChildPlan): ChildSpec {
       ...["--grpc-port", String(plan.grpcPort || sameOrAny(last, "grpc"))],
       ...["--admin-port", String(sameOrAny(last, "admin"))],
     ],
-    env: () => FEW_ARENAS,
+    env: () => ({ ...FEW_ARENAS, ...withoutPasswords(plan, []) }),
   };
 }
 
@@ -61,7 +80,7 @@ export function nodeSpec(plan: ChildPlan, node: string): ChildSpec {
       ],
       ...["--listen", `127.0.0.1:${sameOrAny(last, "address")}`],
     ],
-    env: () => FEW_ARENAS,
+    env: () => ({ ...FEW_ARENAS, ...withoutPasswords(plan, ["bootstrap", "ingest"]) }),
   };
 }
 
@@ -80,19 +99,25 @@ export function serviceSpec(plan: ChildPlan, node: string, version: ServiceVersi
   const name = serviceChildName(node, version.name);
   if (version.run.kind === "command") {
     const [executable, ...argv] = version.run.command as [string, ...string[]];
-    const env = { ...version.env, SKYNETES_VERSION: version.name, SKYNETES_NODE: node };
+    const env = {
+      ...withoutPasswords(plan, ["service"]),
+      ...version.env,
+      SKYNETES_VERSION: version.name,
+      SKYNETES_NODE: node,
+    };
     return { name, executable, argv: () => argv, env: (last) => ({ ...env, SKYNETES_LISTEN: listen(last) }) };
   }
   const memory =
     version.memoryLimitBytes === undefined ? [] : ["--memory-limit-bytes", String(version.memoryLimitBytes)];
+  const store = plan.manifest.mesh.store === undefined ? [] : ["--manifest", plan.manifestFile];
   const module = resolve(plan.manifest.directory, version.run.module);
   return {
     name,
     argv: (last) => [
       ...[...SMALL_HEAP, plan.script, "service", "--module", module, "--version", version.name, "--node", node],
-      ...["--listen", listen(last), "--scan-dir", dataDirectory(plan.dataDirectory).scans, ...memory],
+      ...["--listen", listen(last), "--scan-dir", dataDirectory(plan.dataDirectory).scans, ...memory, ...store],
     ],
-    env: () => ({ ...FEW_ARENAS, ...version.env }),
+    env: () => ({ ...FEW_ARENAS, ...withoutPasswords(plan, ["service"]), ...version.env }),
   };
 }
 

@@ -1,13 +1,12 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
-import type { TableManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import type { ShardManifest, TableManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { type ColumnRead, columnFromVector, sqlTypeOf } from "./column-vector.ts";
 import type { LoadDatabase } from "./load-database.ts";
 import type { ScanCache } from "./scan-cache.ts";
 import type { ColumnBatch, ScanOptions, SnapshotReader } from "./snapshot-reader.ts";
-import type { VerifiedShard } from "./verify-shard.ts";
-import { visibleRows } from "./visible-rows.ts";
+import type { TableSource } from "./table-source.ts";
 
 /**
  * Strings are slow to take out of DuckDB one by one, while codes come as one typed array a chunk (1.5 M rows × 2 columns
@@ -16,16 +15,17 @@ import { visibleRows } from "./visible-rows.ts";
  */
 const DICTIONARY_VALUES_MAX = 40_000;
 
-/** A verified shard's Parquet segments as a `SnapshotReader`; with a cache, scans that were made before are read from it. */
-export function parquetSnapshot(
-  shard: VerifiedShard,
+/** A verified shard as a `SnapshotReader`; with a cache, scans that were made before are read from it. */
+export function snapshotOf(
+  manifest: ShardManifest,
+  source: TableSource,
   database: LoadDatabase,
   cache: ScanCache | undefined,
 ): SnapshotReader {
-  const tables = new Map(shard.manifest.tables.map((table) => [table.name, table]));
+  const tables = new Map(manifest.tables.map((table) => [table.name, table]));
   return {
-    shard: shard.manifest.shard,
-    tables: shard.manifest.tables.map((table) => ({
+    shard: manifest.shard,
+    tables: manifest.tables.map((table) => ({
       name: table.name,
       rows: table.rows,
       columns: table.columns.map((column) => column.name),
@@ -38,14 +38,11 @@ export function parquetSnapshot(
       }
       const reads = columns.map((column) => columnRead(table, column));
       for (const column of options.orderBy ?? []) columnRead(table, column);
-      const scan = { table: name, rows: table.rows, source: visibleRows(table, shard.segmentPath), reads, options };
-      if (cache === undefined || scan.source === undefined) return scanFiles(database, scan);
-      const segments = table.segments.flatMap(({ sha256, removals }) => [
-        sha256,
-        ...(removals ? [removals.sha256] : []),
-      ]);
+      const segments = source.contentNames(table);
+      const scan = { table, source, reads, options };
+      if (cache === undefined || segments.length === 0) return scanRows(database, scan);
       const key = { segments, columns: reads, orderBy: options.orderBy ?? [] };
-      return cache.batches(key, table.rows, () => scanFiles(database, scan));
+      return cache.batches(key, table.rows, () => scanRows(database, scan));
     },
   };
 }
@@ -66,24 +63,22 @@ function columnRead(table: TableManifest, name: string): ColumnRead {
 }
 
 interface Scan {
-  readonly table: string;
-  /** As the manifest says. */
-  readonly rows: bigint;
-  /** Whose rows are the visible ones; `undefined`: there are none. */
-  readonly source: string | undefined;
+  readonly table: TableManifest;
+  readonly source: TableSource;
   readonly reads: readonly ColumnRead[];
   readonly options: ScanOptions;
 }
 
-async function* scanFiles(database: LoadDatabase, scan: Scan): AsyncIterable<ColumnBatch> {
-  if (scan.reads.length === 0) throw new Fault("invalid-request", `scan table "${scan.table}": no columns asked for`);
-  const { source } = scan;
-  if (source === undefined) return;
-  const attempted = `scan table "${scan.table}"`;
+async function* scanRows(database: LoadDatabase, scan: Scan): AsyncIterable<ColumnBatch> {
+  const attempted = `scan table "${scan.table.name}"`;
+  if (scan.reads.length === 0) throw new Fault("invalid-request", `${attempted}: no columns asked for`);
   // Its own connection, since a second query on one ends a stream that is not read to its end; the ENUM types that the
   // scan makes are temporary and go with it.
   const connection = await foreign(attempted, async () => (await database()).connect());
   try {
+    const columns = [...scan.reads.map(({ name }) => name), ...(scan.options.orderBy ?? [])];
+    const source = await foreign(attempted, () => scan.source.relation(scan.table, columns, connection));
+    if (source === undefined) return;
     const dictionaries = await foreign(attempted, () => makeDictionaries(connection, source, scan));
     const reads = scan.reads.map((read) => {
       const dictionary = dictionaries.get(read.name);
@@ -111,8 +106,9 @@ async function* scanFiles(database: LoadDatabase, scan: Scan): AsyncIterable<Col
       seen += BigInt(rows);
       yield { rows, columns: reads.map((read, i) => columnFromVector(chunk.getColumnVector(i), rows, read)) };
     }
-    if (seen !== scan.rows) {
-      throw new Fault("data-corrupt", `${attempted}: the segments hold ${seen} rows, the manifest says ${scan.rows}`);
+    if (seen !== scan.table.rows) {
+      const { rows } = scan.table;
+      throw new Fault("data-corrupt", `${attempted}: there are ${seen} rows, the manifest says ${rows}`);
     }
   } finally {
     connection.closeSync();
@@ -153,6 +149,7 @@ async function foreign<T>(attempted: string, work: () => Promise<T>): Promise<T>
   try {
     return await work();
   } catch (error) {
+    if (error instanceof Fault) throw error;
     const text = error instanceof Error ? error.message : String(error);
     if (/out of memory/i.test(text)) throw new Fault("out-of-memory", `${attempted}: ${text}`, {}, error);
     throw /binder|invalid input|conversion/i.test(text)

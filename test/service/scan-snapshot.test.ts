@@ -215,7 +215,7 @@ describe("scan", () => {
     const look = (snapshot: SnapshotReader) => rowsOf(snapshot, "t", ["n"]).then(() => {});
     await expect(loading([table], look)).rejects.toMatchObject({ id: "data-corrupt" });
     const short = { ...table, segments: ["SELECT 1::BIGINT AS n"], rows: 2n };
-    await expect(loading([short], look)).rejects.toThrow("the segments hold 1 rows, the manifest says 2");
+    await expect(loading([short], look)).rejects.toThrow("there are 1 rows, the manifest says 2");
     const unfit = { ...table, segments: ["SELECT 'x' AS n"] };
     await expect(loading([unfit], look)).rejects.toMatchObject({ id: "data-corrupt" });
   });

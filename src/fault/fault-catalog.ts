@@ -41,6 +41,7 @@ export const CATALOG = {
   "unknown-topic": { code: "NOT_FOUND", http: 404, title: "No such topic", retryable: false },
   "permission-denied": { code: "PERMISSION_DENIED", http: 403, title: "Not allowed", retryable: false },
   "snapshot-exists": { code: "ALREADY_EXISTS", http: 409, title: "The snapshot exists", retryable: false },
+  "snapshot-expired": { code: "NOT_FOUND", http: 410, title: "The snapshot has expired", retryable: false },
   "snapshot-retired": { code: "NOT_FOUND", http: 410, title: "The snapshot is retired", retryable: false },
   "snapshot-not-bound": {
     code: "FAILED_PRECONDITION",

@@ -1,6 +1,7 @@
 import type { Cut } from "../mesh/cut.ts";
 import type { RouteTable } from "../wire/generated/skynetes/v1/table_pb.ts";
 import type { LatestFloor } from "./latest-floor.ts";
+import type { RetireReason } from "./retirement.ts";
 import type { FixedCut } from "./snapshot-record.ts";
 import type { VerifiedTuple } from "./verified-tuple.ts";
 
@@ -73,8 +74,10 @@ export type Action =
   | { readonly kind: "release"; readonly shard: number; readonly node: string }
   /** NodeAgentService.RemoveShard, then forgets the placement. */
   | { readonly kind: "remove"; readonly shard: number; readonly node: string }
-  /** Marks the record as retiring: the schedule keeps newer ones. */
-  | { readonly kind: "retire"; readonly snapshot: string }
+  /** Marks the record as retiring, with the time: the schedule keeps newer ones, or none for so long. */
+  | { readonly kind: "retire"; readonly snapshot: string; readonly why: RetireReason }
+  /** Marks a retiring record, durably: from then on it is deleted. Does nothing if the retirement was taken back. */
+  | { readonly kind: "doom"; readonly snapshot: string }
   /** NodeAgentService.DropSnapshot. */
   | { readonly kind: "drop"; readonly snapshot: string; readonly node: string }
   /** Takes the seal, and with it the snapshot, out of the archive. */

@@ -5,6 +5,8 @@ import { type RouteTable, RouteTableSchema } from "../wire/generated/skynetes/v1
 import type { LatestFloor } from "./latest-floor.ts";
 import { latestSnapshots } from "./latest-snapshot.ts";
 import type { MeshFacts } from "./mesh-facts.ts";
+import { RETIRE_REASON } from "./retire-reason.ts";
+import { newestRetired } from "./retirement.ts";
 import type { RouteTuple } from "./route-tuple.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
 import type { VersionEndpoint } from "./version-endpoints.ts";
@@ -66,8 +68,21 @@ export function buildTable(facts: MeshFacts, content: TableContent, epoch: bigin
         .sort((a, b) => (a.service < b.service ? -1 : 1)),
     })),
     latest: latest.map((l) => ({ ...l })),
+    retired: retiredOf(facts, records),
   });
   return { table, floors };
+}
+
+/** What is going and what is gone say the same, so that the end of a retirement changes no table. */
+function retiredOf(facts: MeshFacts, routed: readonly SnapshotRecord[]) {
+  const { snapshots, retirements = [] } = facts.observed;
+  const going = snapshots.filter((record) => record.retiring && !routed.includes(record));
+  return newestRetired([...retirements, ...going.map(({ id, retirement }) => ({ id, retirement }))]).map(
+    ({ id, retirement }) =>
+      retirement === undefined
+        ? { id }
+        : { id, retiredAt: timestampFromMs(retirement.atMs), reason: RETIRE_REASON[retirement.why] },
+  );
 }
 
 /** The manifest's switch: a mesh that meters or shapes single requests sees them again. */

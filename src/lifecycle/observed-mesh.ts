@@ -5,6 +5,7 @@ import type { Action } from "./action.ts";
 import type { LatestFloor } from "./latest-floor.ts";
 import type { Placement } from "./placement.ts";
 import type { Quarantine } from "./quarantine.ts";
+import type { RetiredSnapshot } from "./retirement.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
 import type { VerifiedTuple } from "./verified-tuple.ts";
 
@@ -37,6 +38,8 @@ export interface ObservedMesh {
   readonly derived?: readonly DerivedShard[];
   /** Ids of snapshots that were retired and forgotten: what is still found of them is left over, and nobody's. */
   readonly retired?: readonly string[];
+  /** The newest of those, with their times and reasons. */
+  readonly retirements?: readonly RetiredSnapshot[];
 }
 
 export interface ObservedNode {

@@ -1,16 +1,26 @@
 import { type MeshFacts, sameCut } from "./mesh-facts.ts";
 import { type PlanStep, type PlanStepBuilder, planStep } from "./plan-step.ts";
+import type { RetireReason } from "./retirement.ts";
 import { hasTuple, tuplesOf } from "./route-tuple.ts";
 import type { SnapshotRecord } from "./snapshot-record.ts";
 import { userOf } from "./snapshot-user.ts";
 
-/** retire: out of the table → acknowledged → nobody on it → unbound → dropped → no seal → forgotten. */
+/** Time in which a retirement may be taken back, when the manifest names none. */
+export const RETIRE_GRACE_MS = 10_000;
+
+/**
+ * retire: out of the table → acknowledged → nobody on it → unbound → a grace → doomed → dropped → no seal → forgotten.
+ *
+ * Until it is doomed all of its files are there, so the wish may be taken back; the mark is durable before the first of
+ * them goes, and is set in the same store as the wish, so one comes before the other. Who may be on it is looked at anew
+ * in each plan, before the mark and before each drop.
+ */
 export function planRetire(facts: MeshFacts): PlanStep {
   const step = planStep();
   for (const record of facts.observed.snapshots) {
     if (record.retiring) retireOne(facts, record, step);
   }
-  for (const record of noLongerKept(facts)) step.do({ kind: "retire", snapshot: record.id });
+  for (const { id, why } of noLongerKept(facts)) step.do({ kind: "retire", snapshot: id, why });
   reportStrays(facts, step);
   return step;
 }
@@ -41,6 +51,17 @@ function retireOne(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBuild
     return;
   }
 
+  if (!record.doomed) {
+    const graceMs = facts.manifest.mesh.retireGraceMs ?? RETIRE_GRACE_MS;
+    const endsMs = (record.retirement?.atMs ?? Number.NEGATIVE_INFINITY) + graceMs;
+    if (facts.observed.nowMs < endsMs) {
+      step.wait(id, `may be taken back until ${new Date(endsMs).toISOString()}`);
+    } else {
+      step.do({ kind: "doom", snapshot: id });
+    }
+    return;
+  }
+
   let isGone = true;
   for (const node of facts.observed.nodes) {
     if (node.status.kind === "down") {
@@ -62,7 +83,7 @@ function retireOne(facts: MeshFacts, record: SnapshotRecord, step: PlanStepBuild
 }
 
 /** Scheduled snapshots beyond the `keep` newest that serve, or older than `keepForMs`. What does not serve yet displaces nothing. */
-function noLongerKept(facts: MeshFacts): readonly SnapshotRecord[] {
+function noLongerKept(facts: MeshFacts): readonly { readonly id: string; readonly why: RetireReason }[] {
   const { schedule } = facts.manifest.mesh;
   if (schedule === undefined) return [];
   const tuples = tuplesOf(facts.observed.table);
@@ -73,7 +94,10 @@ function noLongerKept(facts: MeshFacts): readonly SnapshotRecord[] {
   const latest = new Set((facts.observed.table?.latest ?? []).map((l) => l.snapshot));
   const { keep, keepForMs = Number.POSITIVE_INFINITY } = schedule;
   const isOld = (record: SnapshotRecord) => facts.observed.nowMs - record.createdAtMs > keepForMs;
-  return serving.filter((record, newer) => (newer >= keep || isOld(record)) && !latest.has(record.id));
+  return serving.flatMap((record, newer) => {
+    const why = newer >= keep ? "Keep" : isOld(record) ? "KeepFor" : undefined;
+    return why === undefined || latest.has(record.id) ? [] : [{ id: record.id, why }];
+  });
 }
 
 /**

@@ -62,7 +62,9 @@ export function renderAction(action: Action): string {
     case "remove":
       return `remove shard ${action.shard} from ${action.node}`;
     case "retire":
-      return `retire ${action.snapshot}: newer ones serve`;
+      return `retire ${action.snapshot}: ${action.why === "Keep" ? "newer ones serve" : "it is older than any is kept"}`;
+    case "doom":
+      return `let ${action.snapshot} go: its retirement is not taken back any more`;
     case "drop":
       return `drop ${action.snapshot} on ${action.node}`;
     case "delete-seal":

@@ -1,5 +1,6 @@
 import type { BindingSpec, SnapshotSpec } from "../manifest/manifest.ts";
 import type { Cut } from "../mesh/cut.ts";
+import type { Retirement } from "./retirement.ts";
 
 /**
  * What is wished of a snapshot, and the one fact that must never change once known: its cut. The driver writes it
@@ -13,8 +14,12 @@ export interface SnapshotRecord {
   readonly cut: FixedCut | undefined;
   readonly bindings: readonly BindingSpec[];
   readonly pinned: boolean;
-  /** Set by a person, or by the plan's `retire`; never taken back. */
+  /** Set by a person, or by the plan's `retire`. May be taken back until it is `doomed`. */
   readonly retiring: boolean;
+  /** Absent: not retiring, or since before it was written down. */
+  readonly retirement?: Retirement | undefined;
+  /** Set by the plan's `doom`, before anything of it is deleted; never taken back. */
+  readonly doomed?: boolean | undefined;
   /** Made by the schedule: due at `createdAtMs`. */
   readonly scheduled: boolean;
   readonly createdAtMs: number;

@@ -48,6 +48,7 @@ export function addSnapshotCommands(program: Command): void {
     .action(create);
 
   sub(snapshot, "list", "all snapshots and how far they are")
+    .option("--all", "also the newest that are gone: when and why")
     .addHelpText("after", `\nExample:\n  $ skynetes snapshot list --output json\n${FIND_MESH}`)
     .action(list);
 
@@ -74,8 +75,15 @@ export function addSnapshotCommands(program: Command): void {
 
   sub(snapshot, "retire", "take a snapshot out and delete it everywhere; its id is never used again")
     .argument("<id>")
+    .option(
+      "--undo",
+      "take it back, until the grace of the manifest is over (retireGrace); pins what the schedule made",
+    )
     .addOption(waitOption())
-    .addHelpText("after", `\nExample:\n  $ skynetes snapshot retire q1-2001 --wait\n${FIND_MESH}`)
+    .addHelpText(
+      "after",
+      `\nExamples:\n  $ skynetes snapshot retire q1-2001 --wait\n  $ skynetes snapshot retire q1-2001 --undo\n${FIND_MESH}`,
+    )
     .action(retire);
 
   sub(snapshot, "plan", "what the mesh does next, and what it waits for")
@@ -112,13 +120,13 @@ async function create(id: string | undefined, options: CreateOptions): Promise<v
   });
 }
 
-async function list(options: SnapshotOptions): Promise<void> {
+async function list(options: SnapshotOptions & { readonly all?: true }): Promise<void> {
   const [{ withControl, CONTROL_TIMEOUT_MS }, { snapshotJson, snapshotListText }] = await Promise.all([
     import("./control-client.ts"),
     import("./snapshot-text.ts"),
   ]);
   const { snapshots } = await withControl(options, (client) =>
-    client.listControlledSnapshots({}, { timeoutMs: CONTROL_TIMEOUT_MS }),
+    client.listControlledSnapshots({ retired: options.all === true }, { timeoutMs: CONTROL_TIMEOUT_MS }),
   );
   print(options.output === "json" ? json({ snapshots: snapshots.map(snapshotJson) }) : snapshotListText(snapshots));
 }
@@ -147,11 +155,12 @@ async function pin(id: string, options: SnapshotOptions & { readonly off?: true 
   await printSnapshot(snapshot, options);
 }
 
-async function retire(id: string, options: WaitOptions): Promise<void> {
-  const { withControl, isRetired, CONTROL_TIMEOUT_MS } = await import("./control-client.ts");
+async function retire(id: string, options: WaitOptions & { readonly undo?: true }): Promise<void> {
+  const { withControl, isRetired, servesWishes, CONTROL_TIMEOUT_MS } = await import("./control-client.ts");
   await withControl(options, async (client) => {
-    const { snapshot } = await client.retireSnapshot({ id }, { timeoutMs: CONTROL_TIMEOUT_MS });
-    await settle(client, snapshot, options, isRetired);
+    const undo = options.undo === true;
+    const { snapshot } = await client.retireSnapshot({ id, undo }, { timeoutMs: CONTROL_TIMEOUT_MS });
+    await settle(client, snapshot, options, undo ? servesWishes : isRetired);
   });
 }
 

@@ -5,6 +5,7 @@ import {
   ControlledSnapshotSchema,
   SnapshotPhase,
 } from "../wire/generated/skynetes/v1/control_pb.ts";
+import { RetireReason } from "../wire/generated/skynetes/v1/table_pb.ts";
 import { phaseName } from "./control-client.ts";
 import { tableText } from "./print-table.ts";
 
@@ -22,7 +23,7 @@ export function snapshotListText(snapshots: readonly ControlledSnapshot[]): stri
       timeText(snapshot.asOf),
       timeText(snapshot.createdAt),
       snapshot.serving.map(({ version }) => version).join(" ") || "-",
-      [snapshot.pinned ? "pinned" : "", snapshot.scheduled ? "scheduled" : "", snapshot.message]
+      [snapshot.pinned ? "pinned" : "", snapshot.scheduled ? "scheduled" : "", retiredText(snapshot), snapshot.message]
         .filter((note) => note !== "")
         .join(", "),
     ]),
@@ -30,13 +31,17 @@ export function snapshotListText(snapshots: readonly ControlledSnapshot[]): stri
 }
 
 export function snapshotText(snapshot: ControlledSnapshot): string {
-  if (snapshot.phase === SnapshotPhase.RETIRED) return `id     ${snapshot.id}\nphase  retired\n`;
+  if (snapshot.phase === SnapshotPhase.RETIRED) {
+    const note = retiredText(snapshot);
+    return `id     ${snapshot.id}\nphase  retired\n${note === "" ? "" : `note   ${note}\n`}`;
+  }
   const lines: [string, string][] = [
     ["id", snapshot.id],
     ["phase", phaseName(snapshot.phase)],
     ...(snapshot.message === "" ? [] : [["message", snapshot.message] as [string, string]]),
     ["as of", timeText(snapshot.asOf)],
     ["created", timeText(snapshot.createdAt)],
+    ...(snapshot.retiredAt === undefined ? [] : [["retired", retiredText(snapshot)] as [string, string]]),
     ["pinned", snapshot.pinned ? "yes" : "no"],
     ["scheduled", snapshot.scheduled ? "yes" : "no"],
   ];
@@ -50,6 +55,18 @@ export function snapshotText(snapshot: ControlledSnapshot): string {
   }
   const width = Math.max(...lines.map(([name]) => name.length));
   return `${lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n")}\n`;
+}
+
+const WHY: Readonly<Record<RetireReason, string>> = {
+  [RetireReason.UNSPECIFIED]: "retired",
+  [RetireReason.PERSON]: "retired by hand",
+  [RetireReason.KEEP]: "expired, newer ones are kept",
+  [RetireReason.KEEP_FOR]: "expired, older than any is kept",
+};
+
+/** When and why it was retired; empty when that is not known, or it is not. */
+function retiredText({ retiredAt, retireReason }: ControlledSnapshot): string {
+  return retiredAt === undefined ? "" : `${WHY[retireReason]} at ${timeText(retiredAt)}`;
 }
 
 function timeText(time: Timestamp | undefined): string {

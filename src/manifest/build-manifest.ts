@@ -66,6 +66,7 @@ function meshOf({ metadata, spec }: MeshDocument, schemas: CheckedDocuments["sch
             keepForMs: snapshots.keepFor === undefined ? undefined : parseDuration(snapshots.keepFor),
             bindings: snapshots.bindings.map(bindingOf),
           },
+    ...(spec.retireGrace === undefined ? {} : { retireGraceMs: parseDuration(spec.retireGrace) }),
     gateway: gatewayOf(spec.gateway ?? {}),
     ...(spec.store === undefined ? {} : { store: storeOf(spec.store.mysql) }),
   };

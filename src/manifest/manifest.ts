@@ -26,6 +26,8 @@ export interface MeshSpec {
   readonly tables: readonly TableSpec[];
   /** Absent: snapshots are made on request only. */
   readonly schedule: SnapshotSchedule | undefined;
+  /** Time in which the retirement of a snapshot, scheduled or not, may be taken back. Absent: the lifecycle's own. */
+  readonly retireGraceMs?: number | undefined;
   readonly gateway: GatewaySpec;
   /** A database server that holds the shards; absent: each node holds its own in DuckDB files. */
   readonly store?: MySqlSpec;

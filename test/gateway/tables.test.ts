@@ -1,10 +1,13 @@
 import { clone, create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { directFiles } from "../../src/archive/direct-files.ts";
 import { Fault } from "../../src/fault/fault.ts";
 import { readSeal, writeSeal } from "../../src/seal/seal-file.ts";
 import { ReplicaManifestSchema } from "../../src/wire/generated/skynetes/v1/seal_pb.ts";
 import {
+  RetiredSnapshotSchema,
+  RetireReason,
   type RouteTable,
   RouteTableSchema,
   type SnapshotRoute,
@@ -230,6 +233,22 @@ describe("a seal that does not fit the table", () => {
     const fault = await refusal(raw(next((t) => t.snapshots.push(s3))));
     expect(fault.message).toContain("the seal holds shards 0,1,2, the table 0,1,2,3");
     expect((await mesh.echo({}, "", "s3")).status).toBe(404);
+  });
+});
+
+describe("a snapshot that the table tells to be gone", () => {
+  test.each([
+    [RetireReason.PERSON, "snapshot-retired", "it was retired by hand at 2001-05-01T00:00:00.000Z"],
+    [RetireReason.KEEP, "snapshot-expired", "since newer ones are kept"],
+    [RetireReason.KEEP_FOR, "snapshot-expired", "since none is kept so long"],
+    [RetireReason.UNSPECIFIED, "snapshot-retired", "it is retired"],
+  ])("is answered so by a gateway that never served it: reason %s", async (reason, problem, detail) => {
+    const retiredAt = timestampFromMs(Date.UTC(2001, 4));
+    await mesh.apply(next((t) => t.retired.push(create(RetiredSnapshotSchema, { id: "gone", retiredAt, reason }))));
+    const reply = await mesh.echo({}, "", "gone");
+    expect([reply.status, problemId(reply)]).toEqual([410, problem]);
+    expect(reply.text).toContain(detail);
+    expect((await mesh.echo({}, "", "never")).status).toBe(404);
   });
 });
 

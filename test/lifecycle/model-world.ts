@@ -10,7 +10,9 @@ import type {
   RefusedBind,
 } from "../../src/lifecycle/observed-mesh.ts";
 import { type Placement, placedManifest } from "../../src/lifecycle/placement.ts";
+import { RETIRE_GRACE_MS } from "../../src/lifecycle/plan-retire.ts";
 import type { Quarantine } from "../../src/lifecycle/quarantine.ts";
+import type { RetiredSnapshot } from "../../src/lifecycle/retirement.ts";
 import { shardCut } from "../../src/lifecycle/shard-cut.ts";
 import type { SnapshotRecord } from "../../src/lifecycle/snapshot-record.ts";
 import type { VerifiedTuple } from "../../src/lifecycle/verified-tuple.ts";
@@ -57,6 +59,7 @@ export class ModelWorld {
   placements: Placement[];
   quarantined: Quarantine[] = [];
   derived: DerivedShard[] = [];
+  retirements: RetiredSnapshot[] = [];
   /** What nodes have open; a shard that moves is opened by `host`. */
   readonly hosted: Set<string>;
   nowMs = 0;
@@ -161,6 +164,8 @@ export class ModelWorld {
       placements: [...this.placements],
       quarantined: [...this.quarantined],
       derived: [...this.derived],
+      // Here an id may be given again.
+      retirements: this.retirements.filter(({ id }) => this.#record(id) === undefined),
       gateways: this.gateways.map((g) => ({
         name: g.name,
         leaseAlive: g.leaseAlive,
@@ -312,22 +317,35 @@ export class ModelWorld {
       case "retire":
         this.#change(action.snapshot, (record) => {
           assert(!record.pinned, "a pinned snapshot was retired by the schedule");
-          return { ...record, retiring: true };
+          return { ...record, retiring: true, retirement: { atMs: this.nowMs, why: action.why } };
+        });
+        return;
+      case "doom":
+        this.#change(action.snapshot, (record) => {
+          if (!record.retiring) return record;
+          const graceMs = this.manifest.mesh.retireGraceMs ?? RETIRE_GRACE_MS;
+          assert(this.nowMs >= (record.retirement?.atMs ?? -graceMs) + graceMs, "doomed within the grace");
+          return { ...record, doomed: true };
         });
         return;
       case "drop": {
         const isBound = this.services.some((s) => s.up && s.bound.some((stamp) => stamp.snapshot === action.snapshot));
         assert(!isBound, "dropped what is still bound");
+        this.#assertDoomed(action.snapshot);
+        this.#assertUnused(action.snapshot);
         assert(!this.table?.snapshots.some((s) => s.id === action.snapshot), "dropped what is still routed to");
         this.#upNode(action.node).frozen.delete(action.snapshot);
         return;
       }
       case "delete-seal":
+        this.#assertDoomed(action.snapshot);
         for (const node of this.nodes) assert(!node.frozen.has(action.snapshot), "unsealed what is still frozen");
         this.seals = this.seals.filter((seal) => seal.snapshot !== action.snapshot);
         return;
       case "forget":
         assert(this.#seal(action.snapshot) === undefined, "forgot what is still sealed");
+        this.#assertDoomed(action.snapshot);
+        this.retirements.push({ id: action.snapshot, retirement: this.#record(action.snapshot)?.retirement });
         this.records = this.records.filter((record) => record.id !== action.snapshot);
         return;
       case "rederive": {
@@ -380,6 +398,19 @@ export class ModelWorld {
       }
       default:
         action satisfies never;
+    }
+  }
+
+  #assertDoomed(snapshot: string): void {
+    const record = this.#record(snapshot);
+    assert(record === undefined || record.doomed === true, `deleted ${snapshot}, and its retirement may be taken back`);
+  }
+
+  /** No gateway with a lease has a query on it, or a table by which it may begin one. */
+  #assertUnused(snapshot: string): void {
+    for (const { name, table, queries } of this.gateways.filter((g) => g.leaseAlive)) {
+      const isUsed = table?.snapshots.some((s) => s.id === snapshot) || queries.some((q) => q.snapshot === snapshot);
+      assert(!isUsed, `deleted ${snapshot} under the lease of ${name}`);
     }
   }
 

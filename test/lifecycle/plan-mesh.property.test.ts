@@ -5,12 +5,19 @@ import type { Action } from "../../src/lifecycle/action.ts";
 import type { ObservedMesh } from "../../src/lifecycle/observed-mesh.ts";
 import { planMesh } from "../../src/lifecycle/plan-mesh.ts";
 import { renderPlan } from "../../src/lifecycle/render-plan.ts";
+import { newestRetired } from "../../src/lifecycle/retirement.ts";
 import type { SnapshotRecord } from "../../src/lifecycle/snapshot-record.ts";
 import type { BindingSpec, Manifest } from "../../src/manifest/manifest.ts";
 import { ModelWorld } from "./model-world.ts";
 import { binding, DELAY, N1, NETWORK, smallManifest, V1, V2 } from "./small-manifest.ts";
 
 const SCHEDULE = { cron: "*/10 * * * * *", keep: 2, bindings: [binding(DELAY, V2)] };
+const GRACE_MS = 3_000;
+
+function withGrace(manifest: Manifest, retireGraceMs: number): Manifest {
+  return { ...manifest, mesh: { ...manifest.mesh, retireGraceMs } };
+}
+
 const MANIFESTS: readonly Manifest[] = [
   smallManifest([["a"], ["b"]]),
   smallManifest([
@@ -18,7 +25,7 @@ const MANIFESTS: readonly Manifest[] = [
     ["b", "a"],
   ]),
   smallManifest([["a", "b"], ["b"], ["a"]], SCHEDULE),
-];
+].map((manifest) => withGrace(manifest, GRACE_MS));
 const BINDINGS: readonly (readonly BindingSpec[])[] = [
   [binding(DELAY, V1)],
   [binding(DELAY, V2), binding(NETWORK, N1)],
@@ -58,7 +65,7 @@ function disturb(world: ModelWorld, tape: Tape): void {
   const gateway = tape.pick(world.gateways)!;
   const wished = tape.pick(world.records);
   const restart = () => Object.assign(service, { instance: service.instance + 1, bound: [], refused: [] });
-  switch (tape.choose(28)) {
+  switch (tape.choose(29)) {
     case 0:
       node.up = !node.up;
       return;
@@ -110,7 +117,15 @@ function disturb(world: ModelWorld, tape: Tape): void {
       return;
     }
     case 13:
-      world.records = world.records.map((r) => (r === wished ? { ...r, retiring: true } : r));
+      world.records = world.records.map((r) =>
+        r === wished && !r.retiring ? { ...r, retiring: true, retirement: { atMs: world.nowMs, why: "Person" } } : r,
+      );
+      return;
+    case 18:
+      // A retirement is taken back.
+      world.records = world.records.map((r) =>
+        r === wished && !r.doomed ? { ...r, retiring: false, retirement: undefined } : r,
+      );
       return;
     case 14: {
       const bindings = tape.pick(BINDINGS)!;
@@ -213,7 +228,10 @@ function settle(world: ModelWorld): void {
   for (let rounds = 0; rounds < 60; rounds += 1) {
     heal(world);
     for (const g of world.gateways) world.renewLease(g);
-    if (round(world, undefined) === 0) return;
+    if (round(world, undefined) > 0) continue;
+    const inGrace = world.records.some((r) => r.retiring && !r.doomed);
+    if (!inGrace) return;
+    world.nowMs += GRACE_MS;
   }
   assert.fail(`does not settle:\n${renderPlan(planMesh(world.manifest, world.observe()))}`);
 }
@@ -241,6 +259,11 @@ describe("the life of snapshots", () => {
           const versions = (list: readonly { version: string }[]) => list.map((b) => b.version).sort();
           assert.deepEqual(versions(route?.bindings ?? []), versions(r.bindings));
         }
+        const told = newestRetired(world.retirements.filter(({ id }) => !world.records.some((r) => r.id === id)));
+        assert.deepEqual(
+          world.table?.retired.map(({ id }) => id),
+          told.map(({ id }) => id),
+        );
         // Nothing is left of what is retired, and nothing bound that nobody wishes for.
         const alive = new Set(world.records.map((r) => r.id));
         for (const node of world.nodes)
@@ -261,7 +284,7 @@ describe("the life of snapshots", () => {
   });
 
   test("the schedule keeps its newest and retires the others", () => {
-    const world = new ModelWorld(smallManifest([["a"], ["b"]], SCHEDULE), ["g1"]);
+    const world = new ModelWorld(withGrace(smallManifest([["a"], ["b"]], SCHEDULE), 0), ["g1"]);
     for (let tick = 0; tick < 12; tick += 1) {
       world.nowMs += 10_000;
       world.end = world.end.map((p) => ({ ...p, position: p.position + 1n }));

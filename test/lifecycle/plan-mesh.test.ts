@@ -333,6 +333,7 @@ describe("actions of an earlier plan that still run", () => {
     run(world, ["freeze"]);
     const underWay = plan(world).actions;
     change(world, "s1", { retiring: true });
+    change(world, "s1", { doomed: true });
     expect(kinds(world)).toContain("forget");
     const careful = planMesh(world.manifest, { ...world.observe(), underWay });
     expect(careful.actions.map((action) => action.kind)).not.toContain("forget");

@@ -192,6 +192,12 @@ describe("a mistake is found", () => {
       /keepFor: found "7"; allowed: a duration/,
     ],
     [
+      "a grace without unit",
+      "  topics:\n",
+      '  retireGrace: "7"\n  topics:\n',
+      /retireGrace: found "7"; allowed: a duration/,
+    ],
+    [
       "a size that is none",
       "  topics:\n",
       "  gateway: {bodyBytesMax: 1 MB}\n  topics:\n",

@@ -10,6 +10,8 @@ import { systemClock } from "../../src/process/clock.ts";
 import { controlHandlers } from "../../src/up/control/control-handlers.ts";
 import { ControlStore } from "../../src/up/control/control-store.ts";
 import { dataDirectory } from "../../src/up/control/data-directory.ts";
+import { SnapshotPhase } from "../../src/wire/generated/skynetes/v1/control_pb.ts";
+import { RetireReason } from "../../src/wire/generated/skynetes/v1/table_pb.ts";
 import { DELAY, manifestFixture, V1, V2 } from "./mesh-fixture.ts";
 
 const manifest = manifestFixture({
@@ -114,7 +116,26 @@ describe("control service", () => {
       bindings: [{ service: DELAY, version: V2 }],
       pinned: true,
       retiring: true,
+      retirement: { why: "Person" },
     });
+    await handlers.retireSnapshot({ id: "a", undo: true } as never, call);
+    expect(open().state.snapshots[0]).toMatchObject({ retiring: false });
+  });
+
+  test("what is gone is listed on request, with its time and its reason", async () => {
+    const store = open();
+    const retirement = { atMs: 1_000, why: "KeepFor" } as const;
+    store.update((state) => ({ ...state, retired: ["old"], retirements: [{ id: "old", retirement }] }));
+    const { handlers } = control();
+    const told = {
+      id: "old",
+      phase: SnapshotPhase.RETIRED,
+      retiredAt: { seconds: 1n },
+      retireReason: RetireReason.KEEP_FOR,
+    };
+    expect(handlers.listControlledSnapshots({ retired: true } as never, call)).toMatchObject({ snapshots: [told] });
+    expect(handlers.listControlledSnapshots({ retired: false } as never, call)).toEqual({ snapshots: [] });
+    expect(handlers.getSnapshot({ id: "old" } as never, call)).toMatchObject({ snapshot: told });
   });
 
   test("an unknown snapshot is unknown", () => {

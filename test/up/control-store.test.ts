@@ -5,7 +5,12 @@ import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ServiceVersionName } from "../../src/mesh/service-version.ts";
-import { type ControlState, controlStateFromText, controlStateToText } from "../../src/up/control/control-state.ts";
+import {
+  type ControlState,
+  controlStateFromText,
+  controlStateToText,
+  emptyControlState,
+} from "../../src/up/control/control-state.ts";
 import { ControlStore } from "../../src/up/control/control-store.ts";
 import { dataDirectory } from "../../src/up/control/data-directory.ts";
 import { RouteTableSchema } from "../../src/wire/generated/skynetes/v1/table_pb.ts";
@@ -78,6 +83,15 @@ const state: fc.Arbitrary<ControlState> = fc.record({
     }),
   ),
   retired: fc.array(fc.string()),
+  retirements: fc.array(
+    fc.record({
+      id: fc.string(),
+      retirement: fc.option(
+        fc.record({ atMs: fc.nat(), why: fc.constantFrom("Person" as const, "Keep" as const, "KeepFor" as const) }),
+        { nil: undefined },
+      ),
+    }),
+  ),
   lastDueMs: fc.nat(),
 });
 
@@ -89,6 +103,18 @@ describe("control files", () => {
         expect(read).toEqual(written);
       }),
     );
+  });
+
+  test("a file from before reasons were kept tells the newest of the retired, without one", () => {
+    const { retirements: _, ...old } = { ...emptyControlState("flights", 4, 0), retired: ["b", "a"] };
+    const text = JSON.stringify({ format: 1, ...old });
+    expect(controlStateFromText(text, "state.json")).toMatchObject({
+      retired: ["b", "a"],
+      retirements: [
+        { id: "a", retirement: undefined },
+        { id: "b", retirement: undefined },
+      ],
+    });
   });
 
   test("a change is on disk when update returns, and is there after a restart", () => {

@@ -71,7 +71,7 @@ function world(shards: readonly { shard: number; alarm: string; rejected: bigint
     driver,
     seen,
     lines,
-    retire: () => store.update((before) => retireSnapshot(before, "a")),
+    retire: () => store.update((before) => retireSnapshot(before, "a", { atMs: 0, why: "Person" })),
     /** Resolves when the next round waits there. */
     holdArchiveUntil: (opened: Promise<void>) => new Promise<void>((reached) => (gate = { reached, opened })),
     endCut: () => log.reject(new Error("the log is gone")),

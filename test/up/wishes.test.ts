@@ -5,15 +5,18 @@ import {
   createScheduled,
   createSnapshot,
   danglingBindings,
+  doomSnapshot,
   fixCut,
   forgetSnapshot,
   pinSnapshot,
   retireSnapshot,
   takeManifest,
+  unretireSnapshot,
 } from "../../src/up/control/wishes.ts";
 import { DELAY, manifestFixture, NETWORK, snapshotFixture, V1, V2 } from "./mesh-fixture.ts";
 
 const manifest = manifestFixture();
+const BY_HAND = { atMs: 7, why: "Person" } as const;
 const empty = emptyControlState("flights", 4, 0);
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 
@@ -47,7 +50,7 @@ describe("creating a snapshot", () => {
   test("an id is used once, also after its snapshot is gone", () => {
     const state = created("a");
     expect(() => created("a", state)).toThrow('create snapshot "a": it exists');
-    expect(() => created("a", forgetSnapshot(retireSnapshot(state, "a"), "a"))).toThrow("an id is used once");
+    expect(() => created("a", forgetSnapshot(retireSnapshot(state, "a", BY_HAND), "a"))).toThrow("an id is used once");
   });
 
   test("without an id one is made from the time, and another in the same second", () => {
@@ -80,11 +83,36 @@ describe("changing a snapshot", () => {
   });
 
   test("a snapshot that does not exist, or is being retired, or is gone, says so", () => {
-    const retiring = retireSnapshot(created("a"), "a");
+    const retiring = retireSnapshot(created("a"), "a", BY_HAND);
     expect(() => pinSnapshot(empty, "b", true)).toThrow("no such snapshot");
     expect(() => pinSnapshot(retiring, "a", true)).toThrow("it is being retired");
-    expect(() => retireSnapshot(forgetSnapshot(retiring, "a"), "a")).toThrow("it is retired");
-    expect(retireSnapshot(retiring, "a")).toBe(retiring);
+    expect(() => retireSnapshot(forgetSnapshot(retiring, "a"), "a", BY_HAND)).toThrow("it is retired");
+    expect(retireSnapshot(retiring, "a", BY_HAND)).toBe(retiring);
+  });
+
+  test("a retirement is taken back until its files begin to go, and what the schedule made is pinned then", () => {
+    const retiring = retireSnapshot(created("a"), "a", BY_HAND);
+    expect(record(retiring, "a")?.retirement).toEqual(BY_HAND);
+    expect(unretireSnapshot(retiring, "a", manifest)).toEqual(created("a"));
+    expect(unretireSnapshot(created("a"), "a", manifest)).toEqual(created("a"));
+    const doomed = doomSnapshot(retiring, "a");
+    expect(() => unretireSnapshot(doomed, "a", manifest)).toThrow("its files are being deleted");
+    expect(() => unretireSnapshot(forgetSnapshot(doomed, "a"), "a", manifest)).toThrow("it is retired");
+    expect(() => unretireSnapshot(retiring, "a", { ...manifest, versions: [] })).toThrow("no service version");
+    const scheduled = createScheduled(empty, "s", 5, manifest);
+    const back = unretireSnapshot(retireSnapshot(scheduled, "s", { atMs: 9, why: "Keep" }), "s", manifest);
+    expect(record(back, "s")).toMatchObject({ retiring: false, pinned: true });
+  });
+
+  test("a mark that comes after the wish was taken back marks nothing", () => {
+    const back = unretireSnapshot(retireSnapshot(created("a"), "a", BY_HAND), "a", manifest);
+    expect(doomSnapshot(back, "a")).toBe(back);
+    expect(doomSnapshot(empty, "a")).toBe(empty);
+  });
+
+  test("when and why outlives the record, the first reason stays", () => {
+    const again = retireSnapshot(retireSnapshot(created("a"), "a", BY_HAND), "a", { atMs: 9, why: "Keep" });
+    expect(forgetSnapshot(again, "a").retirements).toEqual([{ id: "a", retirement: BY_HAND }]);
   });
 
   test("a cut that is fixed never changes", () => {
@@ -118,13 +146,13 @@ describe("the manifest's snapshots", () => {
   });
 
   test("one that was retired does not come back", () => {
-    const gone = forgetSnapshot(retireSnapshot(takeManifest(empty, asked(V1), NOW), "m"), "m");
+    const gone = forgetSnapshot(retireSnapshot(takeManifest(empty, asked(V1), NOW), "m", BY_HAND), "m");
     expect(takeManifest(gone, asked(V1), NOW).snapshots).toEqual([]);
   });
 
   test("a version that left the manifest while a snapshot is bound to it is noticed", () => {
     const state = takeManifest(empty, asked(V1), NOW);
     expect(danglingBindings(state, { ...manifest, versions: [] })).toEqual([`m: ${V1}`]);
-    expect(danglingBindings(retireSnapshot(state, "m"), { ...manifest, versions: [] })).toEqual([]);
+    expect(danglingBindings(retireSnapshot(state, "m", BY_HAND), { ...manifest, versions: [] })).toEqual([]);
   });
 });

@@ -30,7 +30,7 @@ interface NamedCall {
  *
  * The result is a line of JSON. `keep` is handed every answer as it comes; whoever sends the set closes them when it is sent.
  *
- * Faults: `malformed-request`, `invalid-request`, `unknown-snapshot`, `snapshot-retired`, `not-ready`.
+ * Faults: `malformed-request`, `invalid-request`, `unknown-snapshot`, `snapshot-retired`, `snapshot-expired`, `not-ready`.
  */
 export async function answerSet(
   gateway: Gateway,

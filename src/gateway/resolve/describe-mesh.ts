@@ -42,7 +42,7 @@ export function listSnapshots(state: RoutingState): ListSnapshotsResponse {
   return create(ListSnapshotsResponseSchema, { snapshots: snapshots.map((s) => summary(state, s)) });
 }
 
-/** Faults: `unknown-snapshot`, `snapshot-retired`. */
+/** Faults: `unknown-snapshot`, `snapshot-retired`, `snapshot-expired`. */
 export function describeSnapshot(state: RoutingState, id: string): DescribeSnapshotResponse {
   const snapshot = namedSnapshot(state, id);
   return create(DescribeSnapshotResponseSchema, { summary: summary(state, snapshot), seal: snapshot.seal });

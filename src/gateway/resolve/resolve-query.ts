@@ -3,6 +3,7 @@ import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import { LATEST } from "../../mesh/snapshot-id.ts";
 import type { QueryTarget } from "../receive/query-intent.ts";
 import type { RoutingState, SnapshotState, VersionState } from "../table/routing-state.ts";
+import { retiredFault } from "./retired-fault.ts";
 
 /** Exactly what will answer: one snapshot, one version, one method. */
 export interface ResolvedQuery {
@@ -17,7 +18,7 @@ export interface ResolvedQuery {
 /**
  * What a name means in one table. Names are looked up, never interpreted: no path or address is built from them.
  *
- * Faults: `unknown-service`, `unknown-snapshot`, `snapshot-retired`, `unknown-version`, `unknown-method`.
+ * Faults: `unknown-service`, `unknown-snapshot`, `snapshot-retired`, `snapshot-expired`, `unknown-version`, `unknown-method`.
  */
 export function resolveQuery(state: RoutingState, target: QueryTarget): ResolvedQuery {
   const attempted = `resolve ${target.service}/${target.method} at "${target.snapshot}"`;
@@ -55,6 +56,8 @@ export function resolveSnapshot(state: RoutingState, id: string, service: string
 export function namedSnapshot(state: RoutingState, id: string): SnapshotState {
   const found = state.snapshots.get(id);
   if (found !== undefined) return found;
+  const retired = state.retirements.get(id);
+  if (retired !== undefined) throw retiredFault(retired);
   if (state.retired.has(id)) throw new Fault("snapshot-retired", `resolve snapshot "${id}": it is retired`);
   throw new Fault("unknown-snapshot", `resolve snapshot "${quoted(id)}": no such snapshot`);
 }

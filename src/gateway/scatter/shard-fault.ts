@@ -53,6 +53,7 @@ function meaningHere(id: FaultId): FaultId {
     case "unknown-service":
     case "unknown-method":
     case "unknown-snapshot":
+    case "snapshot-expired":
     case "snapshot-retired":
     case "cancelled":
       return "shard-unavailable";

@@ -18,7 +18,10 @@ import { checkEndpoints } from "./check-endpoints.ts";
 import { breakingDifferences } from "./compatible-service.ts";
 import type { PlacementEndpoint, RoutingState, SnapshotState, VersionState } from "./routing-state.ts";
 
-/** Retired ids are answered with 410; the oldest are forgotten and become unknown. */
+/**
+ * Ids of former tables are answered with 410 and keep their meaning, whether the table tells of them or not; the oldest
+ * are forgotten and become unknown.
+ */
 const RETIRED_MAX = 1000;
 
 export type ReadSeal = (snapshot: string, sha256: string) => Promise<Seal>;
@@ -144,6 +147,7 @@ export async function loadRoutingState(
     surface,
     endpoints,
     retired: retiredIds(former, snapshots),
+    retirements: new Map(table.retired.map((retired) => [retired.id, retired])),
   };
 }
 

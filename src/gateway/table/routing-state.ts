@@ -3,7 +3,7 @@ import type { FileDescriptorProto } from "@bufbuild/protobuf/wkt";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
 import type { Cut } from "../../mesh/cut.ts";
 import type { Seal, ShardSeal } from "../../wire/generated/skynetes/v1/seal_pb.ts";
-import type { RouteTable, SnapshotRoute } from "../../wire/generated/skynetes/v1/table_pb.ts";
+import type { RetiredSnapshot, RouteTable, SnapshotRoute } from "../../wire/generated/skynetes/v1/table_pb.ts";
 
 /**
  * A route table made ready for requests: descriptors compiled, seals read and verified. Immutable; a request takes the
@@ -29,6 +29,8 @@ export interface RoutingState {
   readonly endpoints: ReadonlyMap<string, ReadonlyMap<number, readonly PlacementEndpoint[]>>;
   /** Ids that were in a former table and are no more, newest last, each with what it meant. */
   readonly retired: ReadonlyMap<string, string>;
+  /** Ids that the table tells to be gone or going. */
+  readonly retirements: ReadonlyMap<string, RetiredSnapshot>;
 }
 
 export interface PlacementEndpoint {

@@ -29,6 +29,11 @@ export function checkMesh(mesh: Drafted<MeshDocument>, drafts: Drafts, report: R
     report(source, ["spec", "snapshots", "keepFor"], `found ${JSON.stringify(keepFor)}; allowed: ${DURATION_RULE}`);
   }
 
+  const grace = spec?.retireGrace;
+  if (grace !== undefined && parseDuration(grace) === undefined) {
+    report(source, ["spec", "retireGrace"], `found ${JSON.stringify(grace)}; allowed: ${DURATION_RULE}`);
+  }
+
   const gateway = spec?.gateway;
   for (const key of ["deadlineDefault", "deadlineMax"] as const) {
     const text = gateway?.[key];

@@ -85,6 +85,9 @@ export const MeshSchema = TObject(
         topics: TArray(TopicSchema, { minItems: 1, maxItems: 256 }),
         tables: TArray(TableSchema, { minItems: 1, maxItems: 256 }),
         snapshots: Optional(SnapshotsSchema),
+        retireGrace: Optional(
+          TString({ description: "Duration in which the retirement of a snapshot may be taken back; default: 10s" }),
+        ),
         gateway: Optional(GatewaySchema),
         store: Optional(StoreSchema),
       },

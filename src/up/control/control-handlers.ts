@@ -2,6 +2,8 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Fault } from "../../fault/fault.ts";
 import type { Phase } from "../../lifecycle/mesh-plan.ts";
+import { RETIRE_REASON } from "../../lifecycle/retire-reason.ts";
+import type { RetiredSnapshot, Retirement } from "../../lifecycle/retirement.ts";
 import type { SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
 import type { Log } from "../../log/log.ts";
 import type { Manifest } from "../../manifest/manifest.ts";
@@ -18,7 +20,7 @@ import { cutFromLog } from "../data/cut-from-log.ts";
 import type { RejectSource } from "../data/rejects-of-nodes.ts";
 import type { ControlStore } from "./control-store.ts";
 import { placementHandlers } from "./placement-handlers.ts";
-import { bindSnapshot, createSnapshot, fixCut, pinSnapshot, retireSnapshot } from "./wishes.ts";
+import { bindSnapshot, createSnapshot, fixCut, pinSnapshot, retireSnapshot, unretireSnapshot } from "./wishes.ts";
 
 export interface ControlParts {
   readonly manifest: Manifest;
@@ -58,7 +60,7 @@ export function controlHandlers(parts: ControlParts): UnaryHandlers<typeof Contr
     if (record !== undefined) return controlled(record, parts);
     if (!store.state.retired.includes(id))
       throw new Fault("unknown-snapshot", `find snapshot "${id}": no such snapshot`);
-    return { id, phase: SnapshotPhase.RETIRED };
+    return gone(store.state.retirements.find((r) => r.id === id) ?? { id, retirement: undefined });
   };
   const wished = (id: string) => {
     wake();
@@ -86,7 +88,12 @@ export function controlHandlers(parts: ControlParts): UnaryHandlers<typeof Contr
       return wished(id);
     },
     getSnapshot: ({ id }) => ({ snapshot: shown(id) }),
-    listControlledSnapshots: () => ({ snapshots: store.state.snapshots.map((record) => controlled(record, parts)) }),
+    listControlledSnapshots: ({ retired }) => ({
+      snapshots: [
+        ...(retired ? store.state.retirements.map(gone) : []),
+        ...store.state.snapshots.map((record) => controlled(record, parts)),
+      ],
+    }),
     bindSnapshot({ id, binding }) {
       if (binding === undefined) throw new Fault("invalid-request", `bind snapshot "${id}": no binding given`);
       store.update((state) => bindSnapshot(state, id, binding, manifest));
@@ -96,8 +103,10 @@ export function controlHandlers(parts: ControlParts): UnaryHandlers<typeof Contr
       store.update((state) => pinSnapshot(state, id, pinned));
       return wished(id);
     },
-    retireSnapshot({ id }) {
-      store.update((state) => retireSnapshot(state, id));
+    retireSnapshot({ id, undo }) {
+      store.update((state) =>
+        undo ? unretireSnapshot(state, id, manifest) : retireSnapshot(state, id, { atMs: clock.now(), why: "Person" }),
+      );
       return wished(id);
     },
     listRejects: async (request, { signal }) => ({
@@ -126,5 +135,15 @@ function controlled(
     bindings: record.bindings.map(({ service, version }) => ({ service, version })),
     serving: serving.map(({ service, version }) => ({ service, version })),
     scheduled: record.scheduled,
+    ...retirementOf(record.retirement),
   };
+}
+
+function gone({ id, retirement }: RetiredSnapshot): MessageInitShape<typeof ControlledSnapshotSchema> {
+  return { id, phase: SnapshotPhase.RETIRED, ...retirementOf(retirement) };
+}
+
+function retirementOf(retirement: Retirement | undefined): MessageInitShape<typeof ControlledSnapshotSchema> {
+  if (retirement === undefined) return {};
+  return { retiredAt: timestampFromMs(retirement.atMs), retireReason: RETIRE_REASON[retirement.why] };
 }

@@ -5,6 +5,13 @@
 import { Fault } from "../../fault/fault.ts";
 import type { Placement, PlacementPhase } from "../../lifecycle/placement.ts";
 import type { Quarantine } from "../../lifecycle/quarantine.ts";
+import {
+  newestRetired,
+  RETIREMENTS_KEPT,
+  type RetiredSnapshot,
+  type Retirement,
+  type RetireReason,
+} from "../../lifecycle/retirement.ts";
 import type { SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
 import type { BindingSpec } from "../../manifest/manifest.ts";
 import { SERVICE_VERSION_RULE, serviceVersionName } from "../../mesh/service-version.ts";
@@ -30,6 +37,8 @@ export interface ControlState {
   readonly quarantined: readonly Quarantine[];
   /** Ids that are gone. An id means one state for ever, so it is never given again. The newest RETIRED_KEPT are kept. */
   readonly retired: readonly string[];
+  /** The newest of those, with their times and reasons. */
+  readonly retirements: readonly RetiredSnapshot[];
   /** When the newest snapshot of the schedule was due. */
   readonly lastDueMs: number;
 }
@@ -49,6 +58,7 @@ export function emptyControlState(mesh: string, shards: number, nowMs: number): 
     placementsFromManifest: [],
     quarantined: [],
     retired: [],
+    retirements: [],
     lastDueMs: nowMs,
   };
 }
@@ -76,6 +86,7 @@ export function controlStateFromText(text: string, file: string): ControlState {
       `read ${file}: format ${JSON.stringify(state.format)}, this version reads ${FORMAT}`,
     );
   }
+  const retired = strings(state.retired, `${file}: retired`);
   return {
     mesh: string(state.mesh, `${file}: mesh`),
     shards: number(state.shards, `${file}: shards`),
@@ -99,7 +110,14 @@ export function controlStateFromText(text: string, file: string): ControlState {
     quarantined: array(state.quarantined ?? [], `${file}: quarantined`).map((q, i) =>
       quarantineFromJson(q, `${file}: quarantined[${i}]`),
     ),
-    retired: strings(state.retired, `${file}: retired`),
+    retired,
+    // A file that was written before reasons were kept has none of these.
+    retirements:
+      state.retirements === undefined
+        ? newestRetired(retired.slice(-RETIREMENTS_KEPT).map((id) => ({ id, retirement: undefined })))
+        : array(state.retirements, `${file}: retirements`).map((r, i) =>
+            retiredFromJson(r, `${file}: retirements[${i}]`),
+          ),
     lastDueMs: number(state.lastDueMs, `${file}: lastDueMs`),
   };
 }
@@ -114,8 +132,27 @@ function recordFromJson(value: unknown, path: string): SnapshotRecord {
     bindings: bindingsFromJson(record.bindings, `${path}.bindings`),
     pinned: boolean(record.pinned, `${path}.pinned`),
     retiring: boolean(record.retiring, `${path}.retiring`),
+    retirement: optional(record.retirement, `${path}.retirement`, retirementFromJson),
+    doomed: optional(record.doomed, `${path}.doomed`, boolean),
     scheduled: boolean(record.scheduled, `${path}.scheduled`),
     createdAtMs: number(record.createdAtMs, `${path}.createdAtMs`),
+  };
+}
+
+const REASONS: ReadonlySet<string> = new Set<RetireReason>(["Person", "Keep", "KeepFor"]);
+
+function retirementFromJson(value: unknown, path: string): Retirement {
+  const retirement = object(value, path);
+  const why = string(retirement.why, `${path}.why`);
+  if (!REASONS.has(why)) throw new Fault("data-corrupt", `read ${path}.why: there is no reason "${why}"`);
+  return { atMs: number(retirement.atMs, `${path}.atMs`), why: why as RetireReason };
+}
+
+function retiredFromJson(value: unknown, path: string): RetiredSnapshot {
+  const retired = object(value, path);
+  return {
+    id: string(retired.id, `${path}.id`),
+    retirement: optional(retired.retirement, `${path}.retirement`, retirementFromJson),
   };
 }
 

@@ -3,6 +3,7 @@
  * the result durable before it answers.
  */
 import { Fault } from "../../fault/fault.ts";
+import { newestRetired, type Retirement } from "../../lifecycle/retirement.ts";
 import type { FixedCut, SnapshotRecord } from "../../lifecycle/snapshot-record.ts";
 import { recordOf } from "../../lifecycle/snapshot-record.ts";
 import type { BindingSpec, Manifest } from "../../manifest/manifest.ts";
@@ -121,11 +122,36 @@ export function pinSnapshot(state: ControlState, id: string, pinned: boolean): C
   return replace(state, { ...livingRecord(state, id, "pin"), pinned });
 }
 
-/** Retiring twice is the same wish. */
-export function retireSnapshot(state: ControlState, id: string): ControlState {
+/** Retiring twice is the same wish, and the first reason stays. */
+export function retireSnapshot(state: ControlState, id: string, retirement: Retirement): ControlState {
   const record = state.snapshots.find((r) => r.id === id);
   if (record?.retiring) return state;
-  return replace(state, { ...livingRecord(state, id, "retire"), retiring: true });
+  return replace(state, { ...livingRecord(state, id, "retire"), retiring: true, retirement });
+}
+
+/**
+ * Takes a retirement back; the snapshot serves again when it is bound and verified. What the schedule made is pinned, or
+ * it would be retired again at once. Faults: `snapshot-retired` when the mesh has begun to delete it, `unknown-version`
+ * when what it is bound to has left the manifest.
+ */
+export function unretireSnapshot(state: ControlState, id: string, manifest: Manifest): ControlState {
+  const record = state.snapshots.find((r) => r.id === id);
+  if (record === undefined || !record.retiring) {
+    livingRecord(state, id, "take back the retirement of");
+    return state;
+  }
+  if (record.doomed) {
+    throw new Fault("snapshot-retired", `take back the retirement of snapshot "${id}": its files are being deleted`);
+  }
+  checkedBindings(record.bindings, manifest, `take back the retirement of snapshot "${id}"`);
+  const pinned = record.pinned || record.scheduled;
+  return replace(state, { ...record, retiring: false, retirement: undefined, pinned });
+}
+
+/** From now on it is deleted; not if its retirement was taken back meanwhile. */
+export function doomSnapshot(state: ControlState, id: string): ControlState {
+  const record = state.snapshots.find((r) => r.id === id);
+  return record?.retiring ? replace(state, { ...record, doomed: true }) : state;
 }
 
 /** The cut is written once and never again. */
@@ -135,11 +161,13 @@ export function fixCut(state: ControlState, id: string, cut: FixedCut): ControlS
 }
 
 export function forgetSnapshot(state: ControlState, id: string): ControlState {
-  if (!state.snapshots.some((record) => record.id === id)) return state;
+  const gone = state.snapshots.find((record) => record.id === id);
+  if (gone === undefined) return state;
   return {
     ...state,
     snapshots: state.snapshots.filter((record) => record.id !== id),
     retired: [...state.retired, id].slice(-RETIRED_KEPT),
+    retirements: newestRetired([...state.retirements, { id, retirement: gone.retirement }]),
   };
 }
 

@@ -32,6 +32,7 @@ export function actionTarget(action: Action): string {
     case "adopt":
     case "seal":
     case "retire":
+    case "doom":
     case "delete-seal":
     case "forget":
       return `snapshot ${action.snapshot}`;

@@ -17,7 +17,7 @@ import {
   releasePlacement,
   replicaRebuilt,
 } from "../control/placement-wishes.ts";
-import { createScheduled, fixCut, forgetSnapshot, retireSnapshot } from "../control/wishes.ts";
+import { createScheduled, doomSnapshot, fixCut, forgetSnapshot, retireSnapshot } from "../control/wishes.ts";
 import type { ArchiveSeals } from "../data/archive-seals.ts";
 import { cutFromLog } from "../data/cut-from-log.ts";
 import type { ObserveParts } from "./observe-mesh.ts";
@@ -115,7 +115,9 @@ export async function executeAction(action: Action, parts: ActionParts, signal: 
       return store.update((state) => forgetPlacement(state, shard, node));
     }
     case "retire":
-      return store.update((state) => retireSnapshot(state, action.snapshot));
+      return store.update((state) => retireSnapshot(state, action.snapshot, { atMs: clock.now(), why: action.why }));
+    case "doom":
+      return store.update((state) => doomSnapshot(state, action.snapshot));
     case "drop": {
       const client = clients.node(nodeAddress(parts, action.node));
       await client.dropSnapshot({ snapshot: action.snapshot }, { timeoutMs: QUICK_TIMEOUT_MS, signal });

@@ -114,6 +114,7 @@ export async function observeMesh(
     quarantined: state.quarantined,
     derived: [...parts.memory.derived.values()],
     retired: state.retired,
+    retirements: state.retirements,
   };
 }
 

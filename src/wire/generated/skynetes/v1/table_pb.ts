@@ -4,19 +4,19 @@
 // @generated from file skynetes/v1/table.proto (package skynetes.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Cut } from "./seal_pb.ts";
 import { file_skynetes_v1_seal } from "./seal_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file skynetes/v1/table.proto.
  */
 export const file_skynetes_v1_table: GenFile = /*@__PURE__*/
-  fileDesc("Chdza3luZXRlcy92MS90YWJsZS5wcm90bxILc2t5bmV0ZXMudjEi4gEKClJvdXRlVGFibGUSDAoEbWVzaBgBIAEoCRINCgVlcG9jaBgCIAEoAxInCgZzaGFyZHMYAyADKAsyFy5za3luZXRlcy52MS5TaGFyZFJvdXRlEjIKCHZlcnNpb25zGAQgAygLMiAuc2t5bmV0ZXMudjEuU2VydmljZVZlcnNpb25Sb3V0ZRItCglzbmFwc2hvdHMYBSADKAsyGi5za3luZXRlcy52MS5TbmFwc2hvdFJvdXRlEisKBmxhdGVzdBgGIAMoCzIbLnNreW5ldGVzLnYxLkxhdGVzdFNuYXBzaG90IkwKClNoYXJkUm91dGUSDQoFc2hhcmQYASABKAUSLwoKcGxhY2VtZW50cxgCIAMoCzIbLnNreW5ldGVzLnYxLlBsYWNlbWVudFJvdXRlIkgKDlBsYWNlbWVudFJvdXRlEgwKBG5vZGUYASABKAkSKAoJZW5kcG9pbnRzGAIgAygLMhUuc2t5bmV0ZXMudjEuRW5kcG9pbnQiLAoIRW5kcG9pbnQSDwoHdmVyc2lvbhgBIAEoCRIPCgdhZGRyZXNzGAIgASgJIlsKE1NlcnZpY2VWZXJzaW9uUm91dGUSDAoEbmFtZRgBIAEoCRIPCgdzZXJ2aWNlGAIgASgJEhMKC2Rlc2NyaXB0b3JzGAMgASgMEhAKCGNvbnZlcnNlGAQgASgIItIBCg1TbmFwc2hvdFJvdXRlEgoKAmlkGAEgASgJEhMKC3NlYWxfc2hhMjU2GAIgASgJEh0KA2N1dBgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgVhc19vZhgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIYmluZGluZ3MYBiADKAsyFC5za3luZXRlcy52MS5CaW5kaW5nIisKB0JpbmRpbmcSDwoHc2VydmljZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJIjMKDkxhdGVzdFNuYXBzaG90Eg8KB3NlcnZpY2UYASABKAkSEAoIc25hcHNob3QYAiABKAliBnByb3RvMw", [file_google_protobuf_timestamp, file_skynetes_v1_seal]);
+  fileDesc("Chdza3luZXRlcy92MS90YWJsZS5wcm90bxILc2t5bmV0ZXMudjEikQIKClJvdXRlVGFibGUSDAoEbWVzaBgBIAEoCRINCgVlcG9jaBgCIAEoAxInCgZzaGFyZHMYAyADKAsyFy5za3luZXRlcy52MS5TaGFyZFJvdXRlEjIKCHZlcnNpb25zGAQgAygLMiAuc2t5bmV0ZXMudjEuU2VydmljZVZlcnNpb25Sb3V0ZRItCglzbmFwc2hvdHMYBSADKAsyGi5za3luZXRlcy52MS5TbmFwc2hvdFJvdXRlEisKBmxhdGVzdBgGIAMoCzIbLnNreW5ldGVzLnYxLkxhdGVzdFNuYXBzaG90Ei0KB3JldGlyZWQYByADKAsyHC5za3luZXRlcy52MS5SZXRpcmVkU25hcHNob3QiTAoKU2hhcmRSb3V0ZRINCgVzaGFyZBgBIAEoBRIvCgpwbGFjZW1lbnRzGAIgAygLMhsuc2t5bmV0ZXMudjEuUGxhY2VtZW50Um91dGUiSAoOUGxhY2VtZW50Um91dGUSDAoEbm9kZRgBIAEoCRIoCgllbmRwb2ludHMYAiADKAsyFS5za3luZXRlcy52MS5FbmRwb2ludCIsCghFbmRwb2ludBIPCgd2ZXJzaW9uGAEgASgJEg8KB2FkZHJlc3MYAiABKAkiWwoTU2VydmljZVZlcnNpb25Sb3V0ZRIMCgRuYW1lGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSEwoLZGVzY3JpcHRvcnMYAyABKAwSEAoIY29udmVyc2UYBCABKAgi0gEKDVNuYXBzaG90Um91dGUSCgoCaWQYASABKAkSEwoLc2VhbF9zaGEyNTYYAiABKAkSHQoDY3V0GAMgASgLMhAuc2t5bmV0ZXMudjEuQ3V0Ei4KCmNyZWF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBWFzX29mGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCghiaW5kaW5ncxgGIAMoCzIULnNreW5ldGVzLnYxLkJpbmRpbmciKwoHQmluZGluZxIPCgdzZXJ2aWNlGAEgASgJEg8KB3ZlcnNpb24YAiABKAkiMwoOTGF0ZXN0U25hcHNob3QSDwoHc2VydmljZRgBIAEoCRIQCghzbmFwc2hvdBgCIAEoCSJ4Cg9SZXRpcmVkU25hcHNob3QSCgoCaWQYASABKAkSLgoKcmV0aXJlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoGcmVhc29uGAMgASgOMhkuc2t5bmV0ZXMudjEuUmV0aXJlUmVhc29uKnsKDFJldGlyZVJlYXNvbhIdChlSRVRJUkVfUkVBU09OX1VOU1BFQ0lGSUVEEAASGAoUUkVUSVJFX1JFQVNPTl9QRVJTT04QARIWChJSRVRJUkVfUkVBU09OX0tFRVAQAhIaChZSRVRJUkVfUkVBU09OX0tFRVBfRk9SEANiBnByb3RvMw", [file_google_protobuf_timestamp, file_skynetes_v1_seal]);
 
 /**
  * Written by one writer, swapped whole. A gateway pins one table for the life of a request.
@@ -55,6 +55,13 @@ export type RouteTable = Message<"skynetes.v1.RouteTable"> & {
    * @generated from field: repeated skynetes.v1.LatestSnapshot latest = 6;
    */
   latest: LatestSnapshot[];
+
+  /**
+   * The newest that are gone or going, oldest first, at most 256: told apart from what never was.
+   *
+   * @generated from field: repeated skynetes.v1.RetiredSnapshot retired = 7;
+   */
+  retired: RetiredSnapshot[];
 };
 
 /**
@@ -267,4 +274,75 @@ export type LatestSnapshot = Message<"skynetes.v1.LatestSnapshot"> & {
  */
 export const LatestSnapshotSchema: GenMessage<LatestSnapshot> = /*@__PURE__*/
   messageDesc(file_skynetes_v1_table, 7);
+
+/**
+ * @generated from message skynetes.v1.RetiredSnapshot
+ */
+export type RetiredSnapshot = Message<"skynetes.v1.RetiredSnapshot"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Absent: retired when that was not written down.
+   *
+   * @generated from field: google.protobuf.Timestamp retired_at = 2;
+   */
+  retiredAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: skynetes.v1.RetireReason reason = 3;
+   */
+  reason: RetireReason;
+};
+
+/**
+ * Describes the message skynetes.v1.RetiredSnapshot.
+ * Use `create(RetiredSnapshotSchema)` to create a new message.
+ */
+export const RetiredSnapshotSchema: GenMessage<RetiredSnapshot> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_table, 8);
+
+/**
+ * @generated from enum skynetes.v1.RetireReason
+ */
+export const RetireReason = {
+  /**
+   * @generated from enum value: RETIRE_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * A person or a program wished for it.
+   *
+   * @generated from enum value: RETIRE_REASON_PERSON = 1;
+   */
+  PERSON: 1,
+
+  /**
+   * The schedule keeps a number of newer ones.
+   *
+   * @generated from enum value: RETIRE_REASON_KEEP = 2;
+   */
+  KEEP: 2,
+
+  /**
+   * The schedule keeps none for longer.
+   *
+   * @generated from enum value: RETIRE_REASON_KEEP_FOR = 3;
+   */
+  KEEP_FOR: 3,
+} as const;
+
+/**
+ * @generated from enum skynetes.v1.RetireReason
+ */
+export type RetireReason = (typeof RetireReason)[keyof typeof RetireReason] | UnknownEnum;
+
+/**
+ * Describes the enum skynetes.v1.RetireReason.
+ */
+export const RetireReasonSchema: GenEnum<RetireReason> = /*@__PURE__*/
+  enumDesc(file_skynetes_v1_table, 0);
 

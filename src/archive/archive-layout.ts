@@ -10,6 +10,7 @@
 export const OBJECTS = "objects";
 export const SHARDS = "shards";
 export const SEALS = "snapshots";
+export const EPOCHS = "epochs";
 export const MARKS = "collector/marks.json";
 /** Behind the name of an object that is set aside while it is found out whether anybody names it. */
 export const DOOMED = ".doomed";
@@ -59,5 +60,5 @@ export function sealedSnapshot(file: string): string | undefined {
 }
 
 export function epochDirectory(shard: number, node: string): string {
-  return `epochs/${shard}/${node}`;
+  return `${EPOCHS}/${shard}/${node}`;
 }

@@ -7,11 +7,12 @@
  * first set aside and all manifests are read after that, while the node writes its manifest first and looks for its
  * objects after that (`archiveShard`): one of the two sees the other. An object that is set aside is found by readers.
  */
+import { dirname } from "node:path";
 import { Fault } from "../fault/fault.ts";
 import { crashPoint } from "../process/crash-point.ts";
 import { isTemporaryName } from "../process/durable-file.ts";
 import type { ArchiveFiles } from "./archive-files.ts";
-import { DOOMED, MARKS, manifestName, OBJECTS, SHARDS } from "./archive-layout.ts";
+import { DOOMED, EPOCHS, MARKS, manifestName, OBJECTS, SEALS, SHARDS } from "./archive-layout.ts";
 
 export interface CollectRequest {
   readonly files: ArchiveFiles;
@@ -87,10 +88,21 @@ async function findOrphans(request: CollectRequest): Promise<string[]> {
   const named = await namedObjects(request);
   const unnamed = objects.filter((path) => !named.has(path) && !path.endsWith(DOOMED));
   const others: string[] = [];
+  for (const directory of [SEALS, dirname(MARKS)]) others.push(...(await temporaryFiles(files, directory)));
+  for (const shard of await files.list(EPOCHS)) {
+    for (const node of await files.list(`${EPOCHS}/${shard}`)) {
+      others.push(...(await temporaryFiles(files, `${EPOCHS}/${shard}/${node}`)));
+    }
+  }
   for await (const { path, file, snapshot } of shardFiles(files)) {
     if (isTemporaryName(file) || (manifestName(file) !== undefined && isForgotten(snapshot))) others.push(path);
   }
   return [...unnamed, ...others].sort();
+}
+
+/** Of what is written whole or not at all, a writer that died leaves these. */
+async function temporaryFiles(files: ArchiveFiles, directory: string): Promise<string[]> {
+  return (await files.list(directory)).filter(isTemporaryName).map((file) => `${directory}/${file}`);
 }
 
 /** Manifests of forgotten snapshots name their objects as long as they are there. */

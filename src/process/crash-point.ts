@@ -36,4 +36,10 @@ export const CRASH_POINTS = [
 /** Of the driver that collects in the archive what nobody names. */
 export const COLLECTOR_CRASH_POINTS = ["orphans-marked", "orphans-aside", "orphans-deleted"] as const;
 
-export type CrashPoint = (typeof CRASH_POINTS)[number] | (typeof COLLECTOR_CRASH_POINTS)[number];
+/** Of the driver that seals and unseals snapshots. */
+export const SEAL_CRASH_POINTS = ["replicas-read", "seal-written", "seal-removed"] as const;
+
+export type CrashPoint =
+  | (typeof CRASH_POINTS)[number]
+  | (typeof COLLECTOR_CRASH_POINTS)[number]
+  | (typeof SEAL_CRASH_POINTS)[number];

@@ -2,6 +2,7 @@ import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { ArchiveFiles } from "../archive/archive-files.ts";
 import { sealFile } from "../archive/archive-layout.ts";
 import { Fault } from "../fault/fault.ts";
+import { crashPoint } from "../process/crash-point.ts";
 import { sha256Of } from "../process/file-digest.ts";
 import { type Seal, SealSchema } from "../wire/generated/skynetes/v1/seal_pb.ts";
 
@@ -11,6 +12,7 @@ import { type Seal, SealSchema } from "../wire/generated/skynetes/v1/seal_pb.ts"
 export async function writeSeal(files: ArchiveFiles, seal: Seal): Promise<string> {
   const text = toJsonString(SealSchema, seal, { prettySpaces: 2 });
   await files.writeText(sealFile(seal.snapshot), text);
+  crashPoint("seal-written");
   return sha256Of(text);
 }
 
@@ -38,6 +40,7 @@ export async function readSeal(
   }
 }
 
-export function removeSeal(files: ArchiveFiles, snapshot: string): Promise<void> {
-  return files.remove(sealFile(snapshot));
+export async function removeSeal(files: ArchiveFiles, snapshot: string): Promise<void> {
+  await files.remove(sealFile(snapshot));
+  crashPoint("seal-removed");
 }

@@ -56,6 +56,17 @@ test("what is named in between begins a new grace when it is nobody's again", as
   expect(await objects()).toEqual(["a"]);
 });
 
+test("what writers that died left beside seals, epochs and marks goes after the grace, and nothing else there", async () => {
+  const { files, put, collect } = await archive();
+  const kept = ["snapshots/s.seal.json", "epochs/0/n/1.owner"];
+  const left = ["snapshots/s.seal.json.by-n.1.tmp", "epochs/0/n/1.owner.by-n.1.tmp", "collector/marks.json.by-n.1.tmp"];
+  for (const path of [...kept, ...left]) await put(path);
+  expect((await collect(0)).marked.toSorted()).toEqual(left.toSorted());
+  expect((await collect(GRACE)).deleted.toSorted()).toEqual(left.toSorted());
+  for (const path of kept) expect(await files.readText(path)).toBe("x");
+  expect(await files.list("collector")).toEqual(["marks.json"]);
+});
+
 test("an object that is named while it is set aside is put back", async () => {
   const { files, put, collect, objects } = await archive();
   await put("objects/a");

@@ -15,6 +15,7 @@ import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import type { Action, Replica } from "../../lifecycle/action.ts";
 import type { ObservedSeal } from "../../lifecycle/observed-mesh.ts";
 import { cutOf } from "../../mesh/cut.ts";
+import { crashPoint } from "../../process/crash-point.ts";
 import { sha256Of } from "../../process/file-digest.ts";
 import type { LineLog } from "../../process/log-line.ts";
 import { readSeal, removeSeal, writeSeal } from "../../seal/seal-file.ts";
@@ -121,6 +122,7 @@ export class ArchiveSeals {
       inexactTopics: cut.inexactTopics,
       replicas: await Promise.all(action.replicas.map((replica) => this.#replica(snapshot, replica))),
     });
+    crashPoint("replicas-read");
     this.#checkSame(seal);
     this.#made.set(snapshot, await writeSeal(this.#files, seal));
     this.#former.delete(snapshot);

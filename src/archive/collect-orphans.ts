@@ -33,6 +33,12 @@ export interface Collected {
   readonly deleted: readonly string[];
 }
 
+/** Why nobody needs a file that was found, for people. */
+export function orphanReason(path: string): string {
+  if (isTemporaryName(path)) return "its writer died before it was finished";
+  return path.startsWith(`${OBJECTS}/`) ? "no manifest names it" : "its snapshot is retired and has no seal";
+}
+
 /** Fault `data-corrupt` when a manifest cannot be read: it may name everything, so all stays. */
 export async function collectOrphans(request: CollectRequest): Promise<Collected> {
   const { files, nowMs, graceMs, dryRun = false } = request;

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { Fault } from "../fault/fault.ts";
 import { EXIT_CODE } from "../process/exit-code.ts";
 import type { ArchiveFinding } from "../seal/verify-archive.ts";
+import { addCollectCommand } from "./collect-command.ts";
 import { absolute, dataDirOption, outputOption, parseCount } from "./options.ts";
 
 interface VerifyOptions {
@@ -16,10 +17,12 @@ interface VerifyOptions {
 const PROGRESS_EVERY = 1_000;
 
 export function addArchiveCommands(program: Command): void {
-  program
+  const archive = program
     .command("archive")
     .summary("look after the archive")
-    .description("What snapshots are kept in, apart from their nodes.")
+    .description("What snapshots are kept in, apart from their nodes.");
+  addCollectCommand(archive);
+  archive
     .command("verify")
     .description(
       "Reads every seal, every manifest and every byte of every object, and tells what is missing, damaged or\n" +

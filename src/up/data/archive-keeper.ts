@@ -2,13 +2,14 @@
 import { fromJsonString } from "@bufbuild/protobuf";
 import type { ArchiveFiles } from "../../archive/archive-files.ts";
 import { SEALS, sealedSnapshot } from "../../archive/archive-layout.ts";
-import { collectOrphans } from "../../archive/collect-orphans.ts";
+import { type Collected, collectOrphans } from "../../archive/collect-orphans.ts";
 import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { type Clock, sleep } from "../../process/clock.ts";
 import type { LineLog } from "../../process/log-line.ts";
 import { segmentsOf } from "../../seal/segment-files.ts";
 import { ShardManifestSchema } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import type { ControlState } from "../control/control-state.ts";
 import type { ControlStore } from "../control/control-store.ts";
 
 /** A look reads every manifest. */
@@ -37,20 +38,33 @@ export async function keepArchive(parts: ArchiveKeeperParts, signal: AbortSignal
 }
 
 async function lookOnce({ files, store, clock, report }: ArchiveKeeperParts): Promise<void> {
-  const { snapshots, retired } = store.state;
+  const { deleted } = await collectOnce({ files, state: store.state, nowMs: clock.now() });
+  if (deleted.length > 0)
+    report.line("info", `${deleted.length} files that nobody names were taken out of the archive`);
+}
+
+export interface CollectOnceRequest {
+  readonly files: ArchiveFiles;
+  readonly state: Pick<ControlState, "snapshots" | "retired">;
+  readonly nowMs: number;
+  readonly dryRun?: boolean;
+}
+
+/** One look. By whoever holds the lock of the data directory: there is one collector at a time. */
+export async function collectOnce({ files, state, nowMs, dryRun = false }: CollectOnceRequest): Promise<Collected> {
+  const { snapshots, retired } = state;
   // What has a record or a seal is somebody's: a retired snapshot may have taken another's name by mistake.
   const sealed = (await files.list(SEALS)).flatMap((file) => sealedSnapshot(file) ?? []);
   const kept = new Set([...snapshots.map(({ id }) => id), ...sealed]);
   const gone = new Set(retired.filter((id) => !kept.has(id)));
-  const { deleted } = await collectOrphans({
+  return collectOrphans({
     files,
-    nowMs: clock.now(),
+    nowMs,
+    dryRun,
     graceMs: ORPHAN_GRACE_MS,
     objectsOf,
     isForgotten: (snapshot) => gone.has(snapshot),
   });
-  if (deleted.length > 0)
-    report.line("info", `${deleted.length} files that nobody names were taken out of the archive`);
 }
 
 /** Fault `data-corrupt`, naming the file. */

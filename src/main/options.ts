@@ -11,6 +11,10 @@ export const dataDirOption = () =>
 export const manifestOption = () =>
   new Option("-m, --manifest <file>", "the mesh manifest").env("SKYNETES_MANIFEST").default("mesh.yaml");
 
+/** For commands that write to the log of a mesh that need not run. */
+export const logManifestOption = () =>
+  new Option("-m, --manifest <file>", "the mesh whose log it is; otherwise that of the data directory");
+
 export const outputOption = (value: "table" | "json") =>
   new Option("-o, --output <format>", "for people or for programs").choices(["table", "json"]).default(value);
 

@@ -1,6 +1,7 @@
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
+import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
 import { EXIT_CODE } from "../process/exit-code.ts";
-import { absolute, dataDirOption, parseCount, parseInstant } from "./options.ts";
+import { absolute, dataDirOption, logManifestOption, parseCount, parseInstant } from "./options.ts";
 import { progressLine } from "./progress-line.ts";
 
 interface ProduceOptions {
@@ -21,12 +22,13 @@ export function addProduceCommand(program: Command): void {
     .summary("load a file into a topic of the log")
     .description(
       "Loads a CSV, TSV, JSON lines or Parquet file into a topic of the log. Each row becomes a record whose\n" +
-        "value is a JSON object; its partition is chosen as Kafka's default partitioner does, by the key.",
+        "value is a JSON object, or what the manifest says of the topic (Avro, Protobuf); its partition is chosen\n" +
+        "as Kafka's default partitioner does, by the key.",
     )
     .argument("<topic>", "the topic; it is made when it is not there")
     .argument("<file>", "the file to load")
     .addOption(dataDirOption())
-    .addOption(new Option("-m, --manifest <file>", "the mesh whose log it is; otherwise that of the data directory"))
+    .addOption(logManifestOption())
     .option("--format <format>", "csv, tsv, jsonl or parquet; otherwise the extension tells")
     .option("--partitions <n>", "of a new topic (default 1); of one that is there, it must agree", parseCount)
     .option("--key <column...>", "columns of the record's key")
@@ -45,24 +47,16 @@ export function addProduceCommand(program: Command): void {
 }
 
 async function produce(topic: string, file: string, options: ProduceOptions): Promise<void> {
-  const [{ openMeshLog }, { produceFile }, { dataDirectory }, { systemClock }] = await Promise.all([
-    import("../log/open-log.ts"),
+  const [{ openLogOf }, { produceFile }, { systemClock }] = await Promise.all([
+    import("./log-of-mesh.ts"),
     import("../produce/produce-file.ts"),
-    import("../up/control/data-directory.ts"),
     import("../process/clock.ts"),
   ]);
-  const manifest = await manifestOf(options);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => stop.abort(new DOMException(signal, "AbortError")));
   }
-  const { log, openWriter } = await openMeshLog(manifest?.mesh.log, {
-    embeddedDirectory: dataDirectory(absolute(options.dataDir)).log,
-    manifestDirectory: manifest?.directory ?? process.cwd(),
-    environment: process.env,
-    clock: systemClock,
-  });
-  const writer = await openWriter();
+  const { manifest, log, writer, close } = await openLogOf(options);
   const bar = progressLine({
     name: `load ${topic}`,
     clock: systemClock,
@@ -70,8 +64,9 @@ async function produce(topic: string, file: string, options: ProduceOptions): Pr
     write: (text) => void process.stderr.write(text),
   });
   try {
-    const declared = manifest?.mesh.topics.find(({ name }) => name === topic)?.partitions;
-    const partitions = options.partitions ?? (await partitionsOf(log, topic)) ?? declared ?? 1;
+    const declared = manifest?.mesh.topics.find(({ name }) => name === topic);
+    const partitions = options.partitions ?? (await partitionsOf(log, topic)) ?? declared?.partitions ?? 1;
+    const encode = declared === undefined ? undefined : await encoderOf(declared, manifest?.mesh.tables ?? []);
     const load = produceFile({
       writer,
       log,
@@ -86,6 +81,7 @@ async function produce(topic: string, file: string, options: ProduceOptions): Pr
       ...(options.fixedTimestamp === undefined ? {} : { fixedTimestampMs: options.fixedTimestamp }),
       ...(options.limit === undefined ? {} : { limit: options.limit }),
       ...(options.resume === undefined ? {} : { resume: true }),
+      ...(encode === undefined ? {} : { encode }),
     });
     for await (const progress of load) bar.show(progress);
     bar.done();
@@ -94,15 +90,16 @@ async function produce(topic: string, file: string, options: ProduceOptions): Pr
     process.stderr.write("\nstopped; --resume goes on from here\n");
     process.exitCode = EXIT_CODE.interrupted;
   } finally {
-    await writer.close();
-    await log.close();
+    await close();
   }
 }
 
-async function manifestOf({ manifest }: ProduceOptions) {
-  if (manifest === undefined) return undefined;
-  const { loadManifestWithoutSeeds } = await import("../manifest/load-manifest.ts");
-  return loadManifestWithoutSeeds(manifest);
+/** As the manifest says that the topic's records are read; a topic that no table is made of is JSON. */
+async function encoderOf(topic: TopicSpec, tables: readonly TableSpec[]) {
+  const table = tables.find((spec) => spec.topic === topic.name);
+  if (table === undefined) return undefined;
+  const { valueEncoder } = await import("../row-format/record-format.ts");
+  return valueEncoder(topic, table.columns);
 }
 
 async function partitionsOf(

@@ -3,7 +3,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import type { RecordPlace, Reject } from "../wire/generated/skynetes/v1/reject_pb.ts";
 import type { ControlAddress, ControlClient } from "./control-client.ts";
-import { absolute, dataDirOption, outputOption } from "./options.ts";
+import { absolute, dataDirOption, logManifestOption, outputOption } from "./options.ts";
 
 interface ListOptions extends ControlAddress {
   readonly topic?: string;
@@ -11,6 +11,7 @@ interface ListOptions extends ControlAddress {
 }
 
 interface ReplayOptions {
+  readonly manifest?: string;
   readonly dataDir: string;
 }
 
@@ -41,10 +42,12 @@ export function addRejectsCommands(program: Command): void {
     .description("append rejects, mended or as they were, to their partitions again")
     .argument("<file>", "lines of `skynetes rejects list --output json`")
     .addOption(dataDirOption())
+    .addOption(logManifestOption())
     .addHelpText(
       "after",
       "\nEach record says in a header which one it stands in for, and is appended once however often this is run.\n" +
-        "\nExample:\n  $ skynetes rejects replay rejects.jsonl",
+        "\nExamples:\n  $ skynetes rejects replay rejects.jsonl\n" +
+        "  $ skynetes rejects replay rejects.jsonl --manifest examples/flights/mesh-kafka.yaml",
     )
     .action(replay);
 }
@@ -95,27 +98,21 @@ function recordOf({ place, timestamp, key, value }: Reject) {
   return { topic, partition, offset, timestampMs: timestampMs(timestamp!), key: key ?? null, value: value ?? null };
 }
 
-async function replay(file: string, { dataDir }: ReplayOptions): Promise<void> {
-  const [{ openEmbeddedLog }, { openEmbeddedLogWriter }, { parseRejectLine }, { replayRejects }, { dataDirectory }] =
-    await Promise.all([
-      import("../log/embedded/embedded-log.ts"),
-      import("../log/embedded/embedded-log-writer.ts"),
-      import("../produce/reject-line.ts"),
-      import("../produce/replay-rejects.ts"),
-      import("../up/control/data-directory.ts"),
-    ]);
+async function replay(file: string, options: ReplayOptions): Promise<void> {
+  const [{ openLogOf }, { parseRejectLine }, { replayRejects }] = await Promise.all([
+    import("./log-of-mesh.ts"),
+    import("../produce/reject-line.ts"),
+    import("../produce/replay-rejects.ts"),
+  ]);
   const text = await readFile(absolute(file), "utf8");
   const records = text
     .split("\n")
     .flatMap((line, i) => (line.trim() === "" ? [] : [parseRejectLine(line, file, i + 1)]));
-  const directory = dataDirectory(absolute(dataDir)).log;
-  const writer = await openEmbeddedLogWriter(directory);
-  const log = openEmbeddedLog(directory);
+  const { log, writer, close } = await openLogOf(options);
   try {
     const { appended, passed } = await replayRejects({ log, writer, signal: new AbortController().signal }, records);
     process.stdout.write(`${appended} appended, ${passed} replayed before\n`);
   } finally {
-    await writer.close();
-    await log.close();
+    await close();
   }
 }

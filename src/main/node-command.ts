@@ -65,7 +65,7 @@ async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
           ingest: await loginAccess(store, "ingest", manifest.directory),
         };
   await runLong(facts, async (running) => {
-    await openExportedTelemetry(running, "skynetes-node", options.node);
+    const telemetry = await openExportedTelemetry(running, "skynetes-node", options.node);
     const { log } = await openMeshLog(mesh.log, {
       embeddedDirectory: directory.log,
       manifestDirectory: manifest.directory,
@@ -86,6 +86,7 @@ async function node(options: NodeOptions, facts: ProgramFacts): Promise<void> {
       ...(database === undefined ? {} : { database }),
       clock: systemClock,
       randomness: systemRandomness,
+      ...(telemetry === undefined ? {} : { telemetry }),
     });
     running.opened("node", () => started.close());
     return { address: started.address };

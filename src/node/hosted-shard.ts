@@ -7,6 +7,7 @@ import { archiveShard } from "./archive/archive-shard.ts";
 import { repairSegments, restoreSnapshot } from "./archive/restore-snapshot.ts";
 import { type FrozenShard, manifestText } from "./frozen-shard.ts";
 import { cutOfHoldings, type Holding, holdingsOf } from "./holdings.ts";
+import type { ByteBudget } from "./ingest/byte-budget.ts";
 import { INGEST_LIMITS } from "./ingest/ingest-limits.ts";
 import { ingestPartition } from "./ingest/ingest-partition.ts";
 import { IngestStatus } from "./ingest/ingest-status.ts";
@@ -78,7 +79,7 @@ export class HostedShard {
     const store = await openShardStore(place, config.tables);
     try {
       const snapshots = await loadSnapshots(config, shard, directory, archive);
-      const status = new IngestStatus(await store.position(), await store.rejected());
+      const status = new IngestStatus(await store.position(), await store.rejected(), config.clock);
       const horizon = await store.horizon();
       return new HostedShard(config, shard, { archive, directory, store, holdings, snapshots, status, horizon });
     } catch (error) {
@@ -88,18 +89,15 @@ export class HostedShard {
   }
 
   /** Ingests until `signal` aborts, or the shard is closed. */
-  start(signal: AbortSignal): void {
-    const { log, clock, randomness } = this.#config;
-    const limits = { ...INGEST_LIMITS, ...this.#config.ingest };
+  start(budget: ByteBudget, signal: AbortSignal): void {
+    const { log, clock, randomness, ingest } = this.#config;
     const [shard, store, watcher] = [this.shard, this.#store, this.status];
+    const limits = { ...INGEST_LIMITS, ...ingest };
+    const shared = { shard, store, watcher, log, limits, clock, randomness, budget };
     const either = AbortSignal.any([signal, this.#closing.signal]);
     const loops = this.#holdings.map(({ table, topic, partition, spec }) => {
-      const decode = recordDecoder(table, spec);
-      const { partitions } = spec;
-      return ingestPartition(
-        { shard, log, store, topic, partitions, partition, decode, limits, clock, randomness, watcher },
-        either,
-      );
+      const own = { topic, partition, partitions: spec.partitions, decode: recordDecoder(table, spec) };
+      return ingestPartition({ ...shared, ...own }, either);
     });
     this.#loops = Promise.allSettled([...loops, this.#archiveRest(either)]);
   }

@@ -2,6 +2,7 @@ import type { ArchiveLimits } from "../archive/archive-process.ts";
 import type { Log } from "../log/log.ts";
 import type { TableSpec, TopicSpec } from "../mesh/table-spec.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
+import type { RunningTelemetry } from "../telemetry/start-telemetry.ts";
 import type { IngestLimits } from "./ingest/ingest-limits.ts";
 import type { NodeDatabase } from "./store/open-shard-store.ts";
 
@@ -29,6 +30,7 @@ export interface NodeConfig {
   readonly database?: NodeDatabase;
   readonly store?: Partial<StoreLimits>;
   readonly ingest?: Partial<IngestLimits>;
+  readonly telemetry?: RunningTelemetry;
 }
 
 /** What each shard's DuckDB may take. */

@@ -7,7 +7,11 @@ import type { ShardManifest } from "../wire/generated/skynetes/v1/seal_pb.ts";
 import { type UnaryHandlers, unaryClient } from "../wire/grpc-service.ts";
 import type { Archive } from "./archive/archive.ts";
 import { HostedShard } from "./hosted-shard.ts";
+import { ByteBudget } from "./ingest/byte-budget.ts";
+import { INGEST_LIMITS } from "./ingest/ingest-limits.ts";
+import type { PartitionLag } from "./ingest/partition-lag.ts";
 import type { NodeConfig } from "./node-config.ts";
+import type { ObservedIngest } from "./observe-ingest.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { rederiveShard } from "./rederive-shard.ts";
 import { checkedLimit, rejectPage } from "./reject-page.ts";
@@ -29,6 +33,7 @@ export class Node {
   readonly #instance: string;
   readonly #archive: Archive;
   readonly #shards: Map<number, HostedShard>;
+  readonly #budget: ByteBudget;
   readonly #stopping = new AbortController();
   /** Which shards there are, changed by one at a time. */
   readonly #changes = new OneAtATime("change the shards of this node", SHARD_CHANGES_WAITING_MAX);
@@ -37,6 +42,7 @@ export class Node {
   private constructor(config: NodeConfig, shards: readonly HostedShard[], archive: Archive) {
     this.#config = config;
     this.#archive = archive;
+    this.#budget = new ByteBudget({ ...INGEST_LIMITS, ...config.ingest }.heldBytesMax);
     this.#instance = config.randomness.id();
     this.#shards = new Map(shards.map((shard) => [shard.shard, shard]));
   }
@@ -55,7 +61,20 @@ export class Node {
 
   /** Starts to ingest. */
   start(): void {
-    for (const shard of this.#shards.values()) shard.start(this.#stopping.signal);
+    for (const shard of this.#shards.values()) shard.start(this.#budget, this.#stopping.signal);
+  }
+
+  get ingest(): ObservedIngest {
+    const shards = this.#shards;
+    const budget = this.#budget;
+    return {
+      get heldBytes() {
+        return budget.held;
+      },
+      get shards() {
+        return [...shards.values()].map(({ shard, status }) => ({ shard, lags: status.lags }));
+      },
+    };
   }
 
   async close(): Promise<void> {
@@ -131,7 +150,7 @@ export class Node {
         step("node", "rederive", { shard }, () =>
           this.#rederives.run(async () => {
             const either = AbortSignal.any([signal, this.#stopping.signal]);
-            const { manifest } = await rederiveShard(this.#config, shard, cutFromWire(cut), either);
+            const { manifest } = await rederiveShard(this.#config, shard, cutFromWire(cut), either, this.#budget);
             return { stateDigest: manifest.stateDigest, tables: tableDigests(manifest) };
           }),
         ),
@@ -142,7 +161,7 @@ export class Node {
     if (this.#shards.has(shard) || this.#stopping.signal.aborted) return {};
     const hosted = await HostedShard.open(this.#config, shard, this.#archive);
     this.#shards.set(shard, hosted);
-    hosted.start(this.#stopping.signal);
+    hosted.start(this.#budget, this.#stopping.signal);
     return {};
   }
 
@@ -204,7 +223,13 @@ function statusOf(hosted: HostedShard) {
     rejected: hosted.status.rejected,
     alarm: hosted.alarm,
     archiveAlarm: hosted.archiveAlarm,
+    lags: hosted.status.lags.map(wireLag),
   };
+}
+
+function wireLag({ topic, partition, position, bound, behindMs }: PartitionLag) {
+  const behind = { position, behindMs: BigInt(Math.round(behindMs)) };
+  return { topic, partition, ...behind, ...(bound === undefined ? {} : { bound }) };
 }
 
 function tableDigests({ tables }: ShardManifest) {

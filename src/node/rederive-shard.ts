@@ -5,6 +5,7 @@ import { type Cut, positionIn } from "../mesh/cut.ts";
 import { crashPoint } from "../process/crash-point.ts";
 import type { FrozenShard } from "./frozen-shard.ts";
 import { cutOfHoldings, holdingsOf } from "./holdings.ts";
+import type { ByteBudget } from "./ingest/byte-budget.ts";
 import { INGEST_LIMITS } from "./ingest/ingest-limits.ts";
 import { type IngestWatcher, ingestPartition } from "./ingest/ingest-partition.ts";
 import { recordDecoder } from "./ingest/record-decoder.ts";
@@ -29,6 +30,7 @@ export async function rederiveShard(
   shard: number,
   wished: Cut,
   signal: AbortSignal,
+  budget: ByteBudget,
 ): Promise<FrozenShard> {
   const holdings = holdingsOf(shard, config.tables, config.topics);
   const cut = cutOfHoldings(holdings, wished, `rederive shard ${shard}`);
@@ -47,7 +49,7 @@ export async function rederiveShard(
   const reached = reaching(cut, signal);
   const loops = holdings.map(({ table, topic, partition, spec }) => {
     const { partitions } = spec;
-    const source = { shard, log, store, topic, partitions, partition, limits, clock, randomness };
+    const source = { shard, log, store, topic, partitions, partition, limits, clock, randomness, budget };
     return ingestPartition({ ...source, decode: recordDecoder(table, spec), watcher: reached.watcher }, either);
   });
   try {
@@ -72,6 +74,7 @@ function reaching(cut: Cut, signal: AbortSignal): { readonly watcher: IngestWatc
       if (wanted !== undefined && position >= wanted.position) missing.delete(`${topic}/${partition}`);
       if (missing.size === 0) resolve();
     },
+    read: () => {},
     stopped: (_topic, _partition, fault) => reject(fault),
     troubled: () => {},
   };

@@ -7,6 +7,7 @@ import { addUnaryService } from "../wire/grpc-service.ts";
 import { DirectoryArchive } from "./archive/directory-archive.ts";
 import { Node } from "./node.ts";
 import type { NodeConfig } from "./node-config.ts";
+import { observeIngest } from "./observe-ingest.ts";
 
 /** Calls under way may end; a driver that was cut off asks again. */
 const CLOSE_GRACE_MS = 2_000;
@@ -39,6 +40,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     const { host } = config.listen;
     const port = await listen(server, host, config.listen.port);
     node.start();
+    if (config.telemetry !== undefined) observeIngest(config.telemetry, node.ingest);
     return {
       address: `${host}:${port}`,
       async close() {

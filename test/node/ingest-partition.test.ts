@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { Fault } from "../../src/fault/fault.ts";
 import type { FaultId } from "../../src/fault/fault-catalog.ts";
 import type { Cut } from "../../src/mesh/cut.ts";
+import { ByteBudget } from "../../src/node/ingest/byte-budget.ts";
 import { INGEST_LIMITS } from "../../src/node/ingest/ingest-limits.ts";
 import { ingestPartition } from "../../src/node/ingest/ingest-partition.ts";
 import { IngestStatus } from "../../src/node/ingest/ingest-status.ts";
@@ -36,7 +37,7 @@ async function ingestAll(
   until: (status: IngestStatus) => boolean,
   partitions = 2,
 ): Promise<IngestStatus> {
-  const status = new IngestStatus([], 0n);
+  const status = new IngestStatus([], 0n, systemClock);
   const stop = new AbortController();
   const loop = ingestPartition(
     {
@@ -51,6 +52,7 @@ async function ingestAll(
       clock: systemClock,
       randomness: { unit: () => 0.5, id: () => "id" },
       watcher: status,
+      budget: new ByteBudget(1 << 20),
     },
     stop.signal,
   );

@@ -19,6 +19,8 @@ export interface PartitionIngest extends Omit<BatchSource, "topicId"> {
 
 /** What the shard's status is made from. */
 export interface IngestWatcher {
+  /** The partition was read, and ends at `bound` for now. */
+  read(topic: string, partition: number, bound: bigint): void;
   /** The topic is there, or a batch is committed: what is durable now. */
   committed(position: Position, batch: IngestBatch | undefined): void;
   /** Ingest has stopped for good. */
@@ -45,7 +47,16 @@ const FINAL: ReadonlySet<FaultId> = new Set([
  * failed may yet have been made.
  */
 export async function ingestPartition(ingest: PartitionIngest, signal: AbortSignal): Promise<void> {
-  const { topic, partition, store, watcher } = ingest;
+  const leave = ingest.budget.join();
+  try {
+    await ingestUntil(ingest, signal);
+  } finally {
+    leave();
+  }
+}
+
+async function ingestUntil(ingest: PartitionIngest, signal: AbortSignal): Promise<void> {
+  const { topic, partition, watcher } = ingest;
   let failures = 0;
   /** Given to the store, and not known to be committed. */
   let pending: IngestBatch | undefined;
@@ -55,13 +66,20 @@ export async function ingestPartition(ingest: PartitionIngest, signal: AbortSign
       watcher.committed(start, pending?.to === start.position ? pending : undefined);
       pending = undefined;
       let from = start.position;
+      let isBehind = false;
       for (;;) {
         signal.throwIfAborted();
-        const batch = await readBatch({ ...ingest, topicId: start.topicId }, from, signal);
-        pending = batch;
-        if (batch.to > batch.from) await commit(ingest, batch);
+        const { batch, bound, held } = await readBatch({ ...ingest, topicId: start.topicId }, from, isBehind, signal);
+        try {
+          watcher.read(topic, partition, bound);
+          pending = batch;
+          if (batch.to > batch.from) await commit(ingest, batch);
+        } finally {
+          held.release();
+        }
         pending = undefined;
         from = batch.to;
+        isBehind = from < bound;
         if (failures > 0) watcher.troubled(topic, partition, undefined);
         failures = 0;
       }
@@ -73,14 +91,14 @@ export async function ingestPartition(ingest: PartitionIngest, signal: AbortSign
       await backOff(ingest, failures++, signal);
     }
   }
+}
 
-  function commit(ingest: PartitionIngest, batch: IngestBatch): Promise<void> {
-    const facts = { topic, shard: ingest.shard, rows: batch.rows.length, rejects: batch.rejects.length };
-    return step("node", "ingest batch", facts, async () => {
-      await store.commit(batch);
-      watcher.committed({ topic, topicId: batch.topicId, partition, position: batch.to }, batch);
-    });
-  }
+function commit({ topic, partition, shard, store, watcher }: PartitionIngest, batch: IngestBatch): Promise<void> {
+  const facts = { topic, shard, rows: batch.rows.length, rejects: batch.rejects.length };
+  return step("node", "ingest batch", facts, async () => {
+    await store.commit(batch);
+    watcher.committed({ topic, topicId: batch.topicId, partition, position: batch.to }, batch);
+  });
 }
 
 /** What is committed; a partition that never was begins at 0, wherever the log begins: a lost start must show. */

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/node_agent.proto.
  */
 export const file_skynetes_v1_node_agent: GenFile = /*@__PURE__*/
-  fileDesc("Chxza3luZXRlcy92MS9ub2RlX2FnZW50LnByb3RvEgtza3luZXRlcy52MSIWChRHZXROb2RlU3RhdHVzUmVxdWVzdCJhChVHZXROb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoCRIoCgZzaGFyZHMYAyADKAsyGC5za3luZXRlcy52MS5TaGFyZFN0YXR1cyLIAQoLU2hhcmRTdGF0dXMSDQoFc2hhcmQYASABKAUSIgoIcG9zaXRpb24YAiABKAsyEC5za3luZXRlcy52MS5DdXQSIQoHaG9yaXpvbhgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIrCgZmcm96ZW4YBCADKAsyGy5za3luZXRlcy52MS5Gcm96ZW5TbmFwc2hvdBIQCghyZWplY3RlZBgFIAEoAxINCgVhbGFybRgGIAEoCRIVCg1hcmNoaXZlX2FsYXJtGAcgASgJInsKDkZyb3plblNuYXBzaG90EhAKCHNuYXBzaG90GAEgASgJEhQKDHN0YXRlX2RpZ2VzdBgCIAEoCRIXCg9tYW5pZmVzdF9zaGEyNTYYAyABKAkSKAoGdGFibGVzGAQgAygLMhguc2t5bmV0ZXMudjEuVGFibGVEaWdlc3QiOgoLVGFibGVEaWdlc3QSDQoFdGFibGUYASABKAkSDAoEcm93cxgCIAEoAxIOCgZkaWdlc3QYAyABKAkiVAoSRnJlZXplU2hhcmRSZXF1ZXN0EhAKCHNuYXBzaG90GAEgASgJEg0KBXNoYXJkGAIgASgFEh0KA2N1dBgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dCJcChNGcmVlemVTaGFyZFJlc3BvbnNlEiwKCG1hbmlmZXN0GAEgASgLMhouc2t5bmV0ZXMudjEuU2hhcmRNYW5pZmVzdBIXCg9tYW5pZmVzdF9zaGEyNTYYAiABKAkiRAoQQmluZFNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIPCgdhZGRyZXNzGAMgASgJIj0KEUJpbmRTaGFyZFJlc3BvbnNlEigKBWJvdW5kGAEgASgLMhkuc2t5bmV0ZXMudjEuQmluZFJlc3BvbnNlIkYKElVuYmluZFNoYXJkUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBRIPCgdhZGRyZXNzGAMgASgJIhUKE1VuYmluZFNoYXJkUmVzcG9uc2UiJwoTRHJvcFNuYXBzaG90UmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCSI7ChREcm9wU25hcHNob3RSZXNwb25zZRIjCgd1bmJvdW5kGAEgAygLMhIuc2t5bmV0ZXMudjEuU3RhbXAiWwoSUmVhZFJlamVjdHNSZXF1ZXN0Eg0KBXNoYXJkGAEgASgFEicKBWFmdGVyGAIgASgLMhguc2t5bmV0ZXMudjEuUmVjb3JkUGxhY2USDQoFbGltaXQYAyABKAUiOwoTUmVhZFJlamVjdHNSZXNwb25zZRIkCgdyZWplY3RzGAEgAygLMhMuc2t5bmV0ZXMudjEuUmVqZWN0IiEKEEhvc3RTaGFyZFJlcXVlc3QSDQoFc2hhcmQYASABKAUiEwoRSG9zdFNoYXJkUmVzcG9uc2UiIwoSUmVtb3ZlU2hhcmRSZXF1ZXN0Eg0KBXNoYXJkGAEgASgFIhUKE1JlbW92ZVNoYXJkUmVzcG9uc2UiNwoTUmVidWlsZFNoYXJkUmVxdWVzdBINCgVzaGFyZBgBIAEoBRIRCglkaXZlcmdlbnQYAiADKAkiFgoUUmVidWlsZFNoYXJkUmVzcG9uc2UiRAoUUmVkZXJpdmVTaGFyZFJlcXVlc3QSDQoFc2hhcmQYASABKAUSHQoDY3V0GAIgASgLMhAuc2t5bmV0ZXMudjEuQ3V0IlcKFVJlZGVyaXZlU2hhcmRSZXNwb25zZRIUCgxzdGF0ZV9kaWdlc3QYASABKAkSKAoGdGFibGVzGAIgAygLMhguc2t5bmV0ZXMudjEuVGFibGVEaWdlc3QyzAYKEE5vZGVBZ2VudFNlcnZpY2USVgoNR2V0Tm9kZVN0YXR1cxIhLnNreW5ldGVzLnYxLkdldE5vZGVTdGF0dXNSZXF1ZXN0GiIuc2t5bmV0ZXMudjEuR2V0Tm9kZVN0YXR1c1Jlc3BvbnNlElAKC0ZyZWV6ZVNoYXJkEh8uc2t5bmV0ZXMudjEuRnJlZXplU2hhcmRSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuRnJlZXplU2hhcmRSZXNwb25zZRJKCglCaW5kU2hhcmQSHS5za3luZXRlcy52MS5CaW5kU2hhcmRSZXF1ZXN0Gh4uc2t5bmV0ZXMudjEuQmluZFNoYXJkUmVzcG9uc2USUAoLVW5iaW5kU2hhcmQSHy5za3luZXRlcy52MS5VbmJpbmRTaGFyZFJlcXVlc3QaIC5za3luZXRlcy52MS5VbmJpbmRTaGFyZFJlc3BvbnNlElMKDERyb3BTbmFwc2hvdBIgLnNreW5ldGVzLnYxLkRyb3BTbmFwc2hvdFJlcXVlc3QaIS5za3luZXRlcy52MS5Ecm9wU25hcHNob3RSZXNwb25zZRJQCgtSZWFkUmVqZWN0cxIfLnNreW5ldGVzLnYxLlJlYWRSZWplY3RzUmVxdWVzdBogLnNreW5ldGVzLnYxLlJlYWRSZWplY3RzUmVzcG9uc2USSgoJSG9zdFNoYXJkEh0uc2t5bmV0ZXMudjEuSG9zdFNoYXJkUmVxdWVzdBoeLnNreW5ldGVzLnYxLkhvc3RTaGFyZFJlc3BvbnNlElAKC1JlbW92ZVNoYXJkEh8uc2t5bmV0ZXMudjEuUmVtb3ZlU2hhcmRSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuUmVtb3ZlU2hhcmRSZXNwb25zZRJTCgxSZWJ1aWxkU2hhcmQSIC5za3luZXRlcy52MS5SZWJ1aWxkU2hhcmRSZXF1ZXN0GiEuc2t5bmV0ZXMudjEuUmVidWlsZFNoYXJkUmVzcG9uc2USVgoNUmVkZXJpdmVTaGFyZBIhLnNreW5ldGVzLnYxLlJlZGVyaXZlU2hhcmRSZXF1ZXN0GiIuc2t5bmV0ZXMudjEuUmVkZXJpdmVTaGFyZFJlc3BvbnNlYgZwcm90bzM", [file_skynetes_v1_binding, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_stamp]);
+  fileDesc("Chxza3luZXRlcy92MS9ub2RlX2FnZW50LnByb3RvEgtza3luZXRlcy52MSIWChRHZXROb2RlU3RhdHVzUmVxdWVzdCJhChVHZXROb2RlU3RhdHVzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoCRIoCgZzaGFyZHMYAyADKAsyGC5za3luZXRlcy52MS5TaGFyZFN0YXR1cyLxAQoLU2hhcmRTdGF0dXMSDQoFc2hhcmQYASABKAUSIgoIcG9zaXRpb24YAiABKAsyEC5za3luZXRlcy52MS5DdXQSIQoHaG9yaXpvbhgDIAEoCzIQLnNreW5ldGVzLnYxLkN1dBIrCgZmcm96ZW4YBCADKAsyGy5za3luZXRlcy52MS5Gcm96ZW5TbmFwc2hvdBIQCghyZWplY3RlZBgFIAEoAxINCgVhbGFybRgGIAEoCRIVCg1hcmNoaXZlX2FsYXJtGAcgASgJEicKBGxhZ3MYCCADKAsyGS5za3luZXRlcy52MS5QYXJ0aXRpb25MYWcicwoMUGFydGl0aW9uTGFnEg0KBXRvcGljGAEgASgJEhEKCXBhcnRpdGlvbhgCIAEoBRIQCghwb3NpdGlvbhgDIAEoAxISCgVib3VuZBgEIAEoA0gAiAEBEhEKCWJlaGluZF9tcxgFIAEoA0IICgZfYm91bmQiewoORnJvemVuU25hcHNob3QSEAoIc25hcHNob3QYASABKAkSFAoMc3RhdGVfZGlnZXN0GAIgASgJEhcKD21hbmlmZXN0X3NoYTI1NhgDIAEoCRIoCgZ0YWJsZXMYBCADKAsyGC5za3luZXRlcy52MS5UYWJsZURpZ2VzdCI6CgtUYWJsZURpZ2VzdBINCgV0YWJsZRgBIAEoCRIMCgRyb3dzGAIgASgDEg4KBmRpZ2VzdBgDIAEoCSJUChJGcmVlemVTaGFyZFJlcXVlc3QSEAoIc25hcHNob3QYASABKAkSDQoFc2hhcmQYAiABKAUSHQoDY3V0GAMgASgLMhAuc2t5bmV0ZXMudjEuQ3V0IlwKE0ZyZWV6ZVNoYXJkUmVzcG9uc2USLAoIbWFuaWZlc3QYASABKAsyGi5za3luZXRlcy52MS5TaGFyZE1hbmlmZXN0EhcKD21hbmlmZXN0X3NoYTI1NhgCIAEoCSJEChBCaW5kU2hhcmRSZXF1ZXN0EhAKCHNuYXBzaG90GAEgASgJEg0KBXNoYXJkGAIgASgFEg8KB2FkZHJlc3MYAyABKAkiPQoRQmluZFNoYXJkUmVzcG9uc2USKAoFYm91bmQYASABKAsyGS5za3luZXRlcy52MS5CaW5kUmVzcG9uc2UiRgoSVW5iaW5kU2hhcmRSZXF1ZXN0EhAKCHNuYXBzaG90GAEgASgJEg0KBXNoYXJkGAIgASgFEg8KB2FkZHJlc3MYAyABKAkiFQoTVW5iaW5kU2hhcmRSZXNwb25zZSInChNEcm9wU25hcHNob3RSZXF1ZXN0EhAKCHNuYXBzaG90GAEgASgJIjsKFERyb3BTbmFwc2hvdFJlc3BvbnNlEiMKB3VuYm91bmQYASADKAsyEi5za3luZXRlcy52MS5TdGFtcCJbChJSZWFkUmVqZWN0c1JlcXVlc3QSDQoFc2hhcmQYASABKAUSJwoFYWZ0ZXIYAiABKAsyGC5za3luZXRlcy52MS5SZWNvcmRQbGFjZRINCgVsaW1pdBgDIAEoBSI7ChNSZWFkUmVqZWN0c1Jlc3BvbnNlEiQKB3JlamVjdHMYASADKAsyEy5za3luZXRlcy52MS5SZWplY3QiIQoQSG9zdFNoYXJkUmVxdWVzdBINCgVzaGFyZBgBIAEoBSITChFIb3N0U2hhcmRSZXNwb25zZSIjChJSZW1vdmVTaGFyZFJlcXVlc3QSDQoFc2hhcmQYASABKAUiFQoTUmVtb3ZlU2hhcmRSZXNwb25zZSI3ChNSZWJ1aWxkU2hhcmRSZXF1ZXN0Eg0KBXNoYXJkGAEgASgFEhEKCWRpdmVyZ2VudBgCIAMoCSIWChRSZWJ1aWxkU2hhcmRSZXNwb25zZSJEChRSZWRlcml2ZVNoYXJkUmVxdWVzdBINCgVzaGFyZBgBIAEoBRIdCgNjdXQYAiABKAsyEC5za3luZXRlcy52MS5DdXQiVwoVUmVkZXJpdmVTaGFyZFJlc3BvbnNlEhQKDHN0YXRlX2RpZ2VzdBgBIAEoCRIoCgZ0YWJsZXMYAiADKAsyGC5za3luZXRlcy52MS5UYWJsZURpZ2VzdDLMBgoQTm9kZUFnZW50U2VydmljZRJWCg1HZXROb2RlU3RhdHVzEiEuc2t5bmV0ZXMudjEuR2V0Tm9kZVN0YXR1c1JlcXVlc3QaIi5za3luZXRlcy52MS5HZXROb2RlU3RhdHVzUmVzcG9uc2USUAoLRnJlZXplU2hhcmQSHy5za3luZXRlcy52MS5GcmVlemVTaGFyZFJlcXVlc3QaIC5za3luZXRlcy52MS5GcmVlemVTaGFyZFJlc3BvbnNlEkoKCUJpbmRTaGFyZBIdLnNreW5ldGVzLnYxLkJpbmRTaGFyZFJlcXVlc3QaHi5za3luZXRlcy52MS5CaW5kU2hhcmRSZXNwb25zZRJQCgtVbmJpbmRTaGFyZBIfLnNreW5ldGVzLnYxLlVuYmluZFNoYXJkUmVxdWVzdBogLnNreW5ldGVzLnYxLlVuYmluZFNoYXJkUmVzcG9uc2USUwoMRHJvcFNuYXBzaG90EiAuc2t5bmV0ZXMudjEuRHJvcFNuYXBzaG90UmVxdWVzdBohLnNreW5ldGVzLnYxLkRyb3BTbmFwc2hvdFJlc3BvbnNlElAKC1JlYWRSZWplY3RzEh8uc2t5bmV0ZXMudjEuUmVhZFJlamVjdHNSZXF1ZXN0GiAuc2t5bmV0ZXMudjEuUmVhZFJlamVjdHNSZXNwb25zZRJKCglIb3N0U2hhcmQSHS5za3luZXRlcy52MS5Ib3N0U2hhcmRSZXF1ZXN0Gh4uc2t5bmV0ZXMudjEuSG9zdFNoYXJkUmVzcG9uc2USUAoLUmVtb3ZlU2hhcmQSHy5za3luZXRlcy52MS5SZW1vdmVTaGFyZFJlcXVlc3QaIC5za3luZXRlcy52MS5SZW1vdmVTaGFyZFJlc3BvbnNlElMKDFJlYnVpbGRTaGFyZBIgLnNreW5ldGVzLnYxLlJlYnVpbGRTaGFyZFJlcXVlc3QaIS5za3luZXRlcy52MS5SZWJ1aWxkU2hhcmRSZXNwb25zZRJWCg1SZWRlcml2ZVNoYXJkEiEuc2t5bmV0ZXMudjEuUmVkZXJpdmVTaGFyZFJlcXVlc3QaIi5za3luZXRlcy52MS5SZWRlcml2ZVNoYXJkUmVzcG9uc2ViBnByb3RvMw", [file_skynetes_v1_binding, file_skynetes_v1_reject, file_skynetes_v1_seal, file_skynetes_v1_stamp]);
 
 /**
  * @generated from message skynetes.v1.GetNodeStatusRequest
@@ -108,6 +108,13 @@ export type ShardStatus = Message<"skynetes.v1.ShardStatus"> & {
    * @generated from field: string archive_alarm = 7;
    */
   archiveAlarm: string;
+
+  /**
+   * Of every partition that ingest has begun with.
+   *
+   * @generated from field: repeated skynetes.v1.PartitionLag lags = 8;
+   */
+  lags: PartitionLag[];
 };
 
 /**
@@ -116,6 +123,50 @@ export type ShardStatus = Message<"skynetes.v1.ShardStatus"> & {
  */
 export const ShardStatusSchema: GenMessage<ShardStatus> = /*@__PURE__*/
   messageDesc(file_skynetes_v1_node_agent, 2);
+
+/**
+ * @generated from message skynetes.v1.PartitionLag
+ */
+export type PartitionLag = Message<"skynetes.v1.PartitionLag"> & {
+  /**
+   * @generated from field: string topic = 1;
+   */
+  topic: string;
+
+  /**
+   * @generated from field: int32 partition = 2;
+   */
+  partition: number;
+
+  /**
+   * What is committed.
+   *
+   * @generated from field: int64 position = 3;
+   */
+  position: bigint;
+
+  /**
+   * Where the partition ended when it was last read; absent: it never was.
+   *
+   * @generated from field: optional int64 bound = 4;
+   */
+  bound?: bigint | undefined;
+
+  /**
+   * Since everything that the log had was committed, in milliseconds. Hardly above the wait of a fetch where nothing is
+   * missing; grows also while the log cannot be reached.
+   *
+   * @generated from field: int64 behind_ms = 5;
+   */
+  behindMs: bigint;
+};
+
+/**
+ * Describes the message skynetes.v1.PartitionLag.
+ * Use `create(PartitionLagSchema)` to create a new message.
+ */
+export const PartitionLagSchema: GenMessage<PartitionLag> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_node_agent, 3);
 
 /**
  * @generated from message skynetes.v1.FrozenSnapshot
@@ -149,7 +200,7 @@ export type FrozenSnapshot = Message<"skynetes.v1.FrozenSnapshot"> & {
  * Use `create(FrozenSnapshotSchema)` to create a new message.
  */
 export const FrozenSnapshotSchema: GenMessage<FrozenSnapshot> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 3);
+  messageDesc(file_skynetes_v1_node_agent, 4);
 
 /**
  * @generated from message skynetes.v1.TableDigest
@@ -178,7 +229,7 @@ export type TableDigest = Message<"skynetes.v1.TableDigest"> & {
  * Use `create(TableDigestSchema)` to create a new message.
  */
 export const TableDigestSchema: GenMessage<TableDigest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 4);
+  messageDesc(file_skynetes_v1_node_agent, 5);
 
 /**
  * @generated from message skynetes.v1.FreezeShardRequest
@@ -207,7 +258,7 @@ export type FreezeShardRequest = Message<"skynetes.v1.FreezeShardRequest"> & {
  * Use `create(FreezeShardRequestSchema)` to create a new message.
  */
 export const FreezeShardRequestSchema: GenMessage<FreezeShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 5);
+  messageDesc(file_skynetes_v1_node_agent, 6);
 
 /**
  * @generated from message skynetes.v1.FreezeShardResponse
@@ -229,7 +280,7 @@ export type FreezeShardResponse = Message<"skynetes.v1.FreezeShardResponse"> & {
  * Use `create(FreezeShardResponseSchema)` to create a new message.
  */
 export const FreezeShardResponseSchema: GenMessage<FreezeShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 6);
+  messageDesc(file_skynetes_v1_node_agent, 7);
 
 /**
  * @generated from message skynetes.v1.BindShardRequest
@@ -258,7 +309,7 @@ export type BindShardRequest = Message<"skynetes.v1.BindShardRequest"> & {
  * Use `create(BindShardRequestSchema)` to create a new message.
  */
 export const BindShardRequestSchema: GenMessage<BindShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 7);
+  messageDesc(file_skynetes_v1_node_agent, 8);
 
 /**
  * @generated from message skynetes.v1.BindShardResponse
@@ -275,7 +326,7 @@ export type BindShardResponse = Message<"skynetes.v1.BindShardResponse"> & {
  * Use `create(BindShardResponseSchema)` to create a new message.
  */
 export const BindShardResponseSchema: GenMessage<BindShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 8);
+  messageDesc(file_skynetes_v1_node_agent, 9);
 
 /**
  * @generated from message skynetes.v1.UnbindShardRequest
@@ -302,7 +353,7 @@ export type UnbindShardRequest = Message<"skynetes.v1.UnbindShardRequest"> & {
  * Use `create(UnbindShardRequestSchema)` to create a new message.
  */
 export const UnbindShardRequestSchema: GenMessage<UnbindShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 9);
+  messageDesc(file_skynetes_v1_node_agent, 10);
 
 /**
  * @generated from message skynetes.v1.UnbindShardResponse
@@ -315,7 +366,7 @@ export type UnbindShardResponse = Message<"skynetes.v1.UnbindShardResponse"> & {
  * Use `create(UnbindShardResponseSchema)` to create a new message.
  */
 export const UnbindShardResponseSchema: GenMessage<UnbindShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 10);
+  messageDesc(file_skynetes_v1_node_agent, 11);
 
 /**
  * @generated from message skynetes.v1.DropSnapshotRequest
@@ -332,7 +383,7 @@ export type DropSnapshotRequest = Message<"skynetes.v1.DropSnapshotRequest"> & {
  * Use `create(DropSnapshotRequestSchema)` to create a new message.
  */
 export const DropSnapshotRequestSchema: GenMessage<DropSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 11);
+  messageDesc(file_skynetes_v1_node_agent, 12);
 
 /**
  * @generated from message skynetes.v1.DropSnapshotResponse
@@ -351,7 +402,7 @@ export type DropSnapshotResponse = Message<"skynetes.v1.DropSnapshotResponse"> &
  * Use `create(DropSnapshotResponseSchema)` to create a new message.
  */
 export const DropSnapshotResponseSchema: GenMessage<DropSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 12);
+  messageDesc(file_skynetes_v1_node_agent, 13);
 
 /**
  * @generated from message skynetes.v1.ReadRejectsRequest
@@ -382,7 +433,7 @@ export type ReadRejectsRequest = Message<"skynetes.v1.ReadRejectsRequest"> & {
  * Use `create(ReadRejectsRequestSchema)` to create a new message.
  */
 export const ReadRejectsRequestSchema: GenMessage<ReadRejectsRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 13);
+  messageDesc(file_skynetes_v1_node_agent, 14);
 
 /**
  * @generated from message skynetes.v1.ReadRejectsResponse
@@ -401,7 +452,7 @@ export type ReadRejectsResponse = Message<"skynetes.v1.ReadRejectsResponse"> & {
  * Use `create(ReadRejectsResponseSchema)` to create a new message.
  */
 export const ReadRejectsResponseSchema: GenMessage<ReadRejectsResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 14);
+  messageDesc(file_skynetes_v1_node_agent, 15);
 
 /**
  * @generated from message skynetes.v1.HostShardRequest
@@ -418,7 +469,7 @@ export type HostShardRequest = Message<"skynetes.v1.HostShardRequest"> & {
  * Use `create(HostShardRequestSchema)` to create a new message.
  */
 export const HostShardRequestSchema: GenMessage<HostShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 15);
+  messageDesc(file_skynetes_v1_node_agent, 16);
 
 /**
  * @generated from message skynetes.v1.HostShardResponse
@@ -431,7 +482,7 @@ export type HostShardResponse = Message<"skynetes.v1.HostShardResponse"> & {
  * Use `create(HostShardResponseSchema)` to create a new message.
  */
 export const HostShardResponseSchema: GenMessage<HostShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 16);
+  messageDesc(file_skynetes_v1_node_agent, 17);
 
 /**
  * @generated from message skynetes.v1.RemoveShardRequest
@@ -448,7 +499,7 @@ export type RemoveShardRequest = Message<"skynetes.v1.RemoveShardRequest"> & {
  * Use `create(RemoveShardRequestSchema)` to create a new message.
  */
 export const RemoveShardRequestSchema: GenMessage<RemoveShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 17);
+  messageDesc(file_skynetes_v1_node_agent, 18);
 
 /**
  * @generated from message skynetes.v1.RemoveShardResponse
@@ -461,7 +512,7 @@ export type RemoveShardResponse = Message<"skynetes.v1.RemoveShardResponse"> & {
  * Use `create(RemoveShardResponseSchema)` to create a new message.
  */
 export const RemoveShardResponseSchema: GenMessage<RemoveShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 18);
+  messageDesc(file_skynetes_v1_node_agent, 19);
 
 /**
  * @generated from message skynetes.v1.RebuildShardRequest
@@ -485,7 +536,7 @@ export type RebuildShardRequest = Message<"skynetes.v1.RebuildShardRequest"> & {
  * Use `create(RebuildShardRequestSchema)` to create a new message.
  */
 export const RebuildShardRequestSchema: GenMessage<RebuildShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 19);
+  messageDesc(file_skynetes_v1_node_agent, 20);
 
 /**
  * @generated from message skynetes.v1.RebuildShardResponse
@@ -498,7 +549,7 @@ export type RebuildShardResponse = Message<"skynetes.v1.RebuildShardResponse"> &
  * Use `create(RebuildShardResponseSchema)` to create a new message.
  */
 export const RebuildShardResponseSchema: GenMessage<RebuildShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 20);
+  messageDesc(file_skynetes_v1_node_agent, 21);
 
 /**
  * @generated from message skynetes.v1.RederiveShardRequest
@@ -520,7 +571,7 @@ export type RederiveShardRequest = Message<"skynetes.v1.RederiveShardRequest"> &
  * Use `create(RederiveShardRequestSchema)` to create a new message.
  */
 export const RederiveShardRequestSchema: GenMessage<RederiveShardRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 21);
+  messageDesc(file_skynetes_v1_node_agent, 22);
 
 /**
  * @generated from message skynetes.v1.RederiveShardResponse
@@ -542,7 +593,7 @@ export type RederiveShardResponse = Message<"skynetes.v1.RederiveShardResponse">
  * Use `create(RederiveShardResponseSchema)` to create a new message.
  */
 export const RederiveShardResponseSchema: GenMessage<RederiveShardResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_node_agent, 22);
+  messageDesc(file_skynetes_v1_node_agent, 23);
 
 /**
  * @generated from service skynetes.v1.NodeAgentService

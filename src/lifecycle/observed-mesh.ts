@@ -62,6 +62,16 @@ export interface ObservedShard {
   readonly alarm: string | undefined;
   /** The node cannot use its archive: it freezes nothing until it can. */
   readonly archiveAlarm?: string | undefined;
+  /** The partition that is longest behind its log; absent: the node does not tell, or has begun with none. */
+  readonly lag?: ObservedLag | undefined;
+}
+
+export interface ObservedLag {
+  readonly topic: string;
+  readonly partition: number;
+  /** Offsets that are missing, as far as is known. */
+  readonly records: bigint;
+  readonly behindMs: number;
 }
 
 export interface FrozenReplica {

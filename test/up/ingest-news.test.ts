@@ -6,6 +6,11 @@ function node(alarm: string | undefined, rejected = 0n): readonly ObservedNode[]
   const shards = [{ shard: 1, position: [], horizon: [], frozen: [], rejected, alarm }];
   return [{ name: "node-a", status: { kind: "up", instance: "1", shards } }];
 }
+function nodeBehind(behindMs: number): readonly ObservedNode[] {
+  const lag = { topic: "flights", partition: 1, records: 7n, behindMs };
+  const shards = [{ shard: 1, position: [], horizon: [], frozen: [], rejected: 0n, alarm: undefined, lag }];
+  return [{ name: "node-a", status: { kind: "up", instance: "1", shards } }];
+}
 const DOWN: readonly ObservedNode[] = [{ name: "node-a", status: { kind: "down", reason: "exited" } }];
 
 describe("what the driver tells of ingest", () => {
@@ -24,6 +29,16 @@ describe("what the driver tells of ingest", () => {
     news.of(node("store-failed: no space left"));
     news.of(node(undefined));
     expect(news.of(node("store-failed: no space left"))).toHaveLength(1);
+  });
+
+  test("a shard that is behind its log is told from a minute on, at each doubling, and when it no longer is", () => {
+    const news = new IngestNews();
+    const told = [1, 59, 60, 61, 119, 120, 239, 240, 1, 2, 60].map((seconds) => news.of(nodeBehind(seconds * 1000)));
+    const behind = (seconds: number) => [
+      `shard 1 on node-a: behind flights/1 for ${seconds} s, 7 records as far as is known`,
+    ];
+    const again = ["shard 1 on node-a: all that the log has is applied again"];
+    expect(told).toEqual([[], [], behind(60), [], [], behind(120), [], behind(240), again, [], behind(60)]);
   });
 
   test("records that cannot be decoded are told at the first and at each doubling", () => {

@@ -40,7 +40,9 @@ function world(shards: readonly { shard: number; alarm: string; rejected: bigint
   };
   const lines: string[] = [];
   const report: LineLog = { line: (level, message) => void lines.push(`${level}: ${message}`), of: () => report };
-  const node = { getNodeStatus: async () => ({ instance: "1", shards: shards.map((s) => ({ ...s, frozen: [] })) }) };
+  const node = {
+    getNodeStatus: async () => ({ instance: "1", shards: shards.map((s) => ({ ...s, frozen: [], lags: [] })) }),
+  };
   const parts = {
     manifest,
     clock: systemClock,

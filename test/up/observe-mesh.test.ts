@@ -21,7 +21,13 @@ const NO_WISHES = { snapshots: [], retired: [], quarantined: [] };
 /** A mesh of two nodes that say they hold `positions`. */
 function observing(memory: ObservationMemory, positions: readonly (readonly ReturnType<typeof at>[])[]) {
   const at01 = [0, 1].map((shard) => ({ shard, node: `n${shard}`, phase: "Placed" }));
-  const status = (shard: number) => ({ shard, position: { positions: positions[shard] }, frozen: [], alarm: "" });
+  const status = (shard: number) => ({
+    shard,
+    position: { positions: positions[shard] },
+    frozen: [],
+    lags: [],
+    alarm: "",
+  });
   const parts = {
     clock: systemClock,
     store: { state: { ...NO_WISHES, placements: at01 }, published: { table: undefined, floors: [] } },

@@ -9,6 +9,7 @@ import { mayHoldLeaseAgain } from "../../lifecycle/gateway-lease.ts";
 import type {
   DerivedShard,
   ObservedGateway,
+  ObservedLag,
   ObservedMesh,
   ObservedNode,
   ObservedSeal,
@@ -20,6 +21,7 @@ import { type Cut, cutOf, positionIn } from "../../mesh/cut.ts";
 import type { Clock } from "../../process/clock.ts";
 import type { ChildState } from "../../process/supervisor.ts";
 import type { DescribeResponse } from "../../wire/generated/skynetes/v1/binding_pb.ts";
+import type { PartitionLag } from "../../wire/generated/skynetes/v1/node_agent_pb.ts";
 import type { Cut as CutMessage } from "../../wire/generated/skynetes/v1/seal_pb.ts";
 import { GATEWAY, type ServiceProcess, serviceChildName } from "../child/child-specs.ts";
 import type { ControlClients } from "../child/control-clients.ts";
@@ -143,12 +145,20 @@ async function observeNode(parts: ObserveParts, name: string): Promise<ObservedN
       rejected: shard.rejected,
       alarm: shard.alarm === "" ? undefined : shard.alarm,
       archiveAlarm: shard.archiveAlarm === "" ? undefined : shard.archiveAlarm,
+      lag: longestLag(shard.lags),
     }));
     for (const { position } of shards) parts.memory.holds(position);
     return { name, status: { kind: "up", instance: status.instance, shards } };
   } catch (error) {
     return { name, status: { kind: "down", reason: reason(error, name) } };
   }
+}
+
+function longestLag(lags: readonly PartitionLag[]): ObservedLag | undefined {
+  const longest = lags.toSorted((a, b) => Number(b.behindMs - a.behindMs))[0];
+  if (longest === undefined) return undefined;
+  const { topic, partition, position, bound = position, behindMs } = longest;
+  return { topic, partition, records: bound > position ? bound - position : 0n, behindMs: Number(behindMs) };
 }
 
 async function observeService(parts: ObserveParts, { node, version }: ServiceProcess): Promise<ObservedService> {

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ask, childrenOf, MeshProcess } from "../../test/flights/mesh-process.ts";
 import type { BenchReport } from "../bench.ts";
+import { memoryOf } from "../harness/process/memory-use.ts";
 import { median, rounded } from "../harness/report/median.ts";
 
 export async function run(options: readonly string[]): Promise<BenchReport> {
@@ -83,17 +84,6 @@ async function measure(dataDirectory: string) {
 
 function tree(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap((child) => tree(child.pid))];
-}
-
-/** In KiB. */
-function memoryOf(pid: number): { pss: number; rss: number } {
-  try {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    const value = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
-    return { pss: value("Pss"), rss: value("Rss") };
-  } catch {
-    return { pss: 0, rss: 0 };
-  }
 }
 
 /** The system counts in hundredths of a second; the name of the program, before the fields, may hold anything. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 
-/** Benchmarks whose peers want Go and Envoy: run with the least that touches all of them, every answer checked. */
+/** Benchmarks that want Go, Envoy or Kafka: run with the least that touches all of them, every answer checked. */
 const ROOT = resolve(import.meta.dirname, "../..");
 const out = mkdtempSync(join(tmpdir(), "skynetes-bench-real-"));
 afterAll(() => rmSync(out, { recursive: true, force: true }));
@@ -21,6 +21,14 @@ describe.each(["scatter", "mesh"])("%s", (name) => {
     for (const row of rows) expect(row.answersPerSecond, row.peer).toBeGreaterThan(0);
     for (const row of rows) expect(row.callsPerFrame > 0, row.peer).toBe(!/^go$|unary/.test(row.peer));
   });
+});
+
+test("a node ingests every row of a real Kafka that the bare client reads", () => {
+  const argv = ["bench/bench.ts", "ingest", "--out", out, "4000", "1"];
+  execFileSync(process.execPath, argv, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  const { rows } = JSON.parse(readFileSync(join(out, "ingest.json"), "utf8"));
+  expect(rows.map(({ side }: { side: string }) => side)).toEqual(["bare", "node", "bare", "node"]);
+  for (const row of rows) expect(row.rowsPerSecond).toBeGreaterThan(0);
 });
 
 test("the peer in Go is as go vet and gofmt want it", () => {

@@ -248,7 +248,7 @@ describe("time", () => {
   test("a slow shard is missing from a partial answer, which still comes within the deadline", async () => {
     await start();
     mesh.shard(1).script = { delay: forEver };
-    const reply = await mesh.echo({}, "?timeout=2s&completeness=partial;min=0.5");
+    const reply = await mesh.echo({}, "?timeout=5s&completeness=partial;min=0.5");
     expect(reply.status).toBe(200);
     expect(reply.json.completeness.missing).toEqual([{ shards: "1", reason: "DEADLINE_EXCEEDED" }]);
   });
@@ -382,7 +382,7 @@ describe("queries under way", () => {
   });
 
   test("closing refuses new queries, lets those under way end, and then stops them", async () => {
-    await start({ limits: { drainMs: 1_500 } });
+    await start({ limits: { drainMs: 4_000 } });
     let release = () => {};
     const released = new Promise<void>((resolve) => {
       release = resolve;

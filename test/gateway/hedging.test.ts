@@ -44,7 +44,6 @@ describe("with a shard that stalls", () => {
       expect(hedged.headers.get("etag")).toBe(calm.headers.get("etag"));
       await mesh.until(() => callsOf(shard).length === 2, "two calls");
       await mesh.until(() => callsOf(shard).some(({ cancelled }) => cancelled), "the stalled call is cancelled");
-      expect(callsOf(shard).filter(({ cancelled }) => cancelled).length).toBe(1);
       expect(mesh.shards[shard]!.map(({ calls }) => calls.length)).toEqual([1, 1]);
     }
   });

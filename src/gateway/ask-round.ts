@@ -2,7 +2,6 @@ import assert from "node:assert";
 import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import { nextTurn } from "../process/turn.ts";
-import type { TurnQueue } from "../process/turn-queue.ts";
 import { PartialFormat } from "../wire/generated/skynetes/v1/shard_pb.ts";
 import type { TopBounds } from "../wire/generated/skynetes/v1/stamp_pb.ts";
 import { readTopBounds } from "../wire/top-bounds.ts";
@@ -29,8 +28,6 @@ const TOGETHER_BYTES = 64 * 1024;
 export interface RoundParts {
   readonly asker: ShardAsker;
   readonly groupBytesMax: number;
-  /** Of all rounds: which one merges what has come, and for how long. */
-  readonly turns: TurnQueue;
   /** Partials that are kept from before, and where to keep those that come. */
   readonly partials?: QueryPartials | undefined;
 }
@@ -73,8 +70,6 @@ class Round {
   #waiting: Arrived[] = [];
   #waitingBytes = 0;
   #isMerging = false;
-  /** For its turn to merge. */
-  #isQueued = false;
   #isOver = false;
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
@@ -178,7 +173,7 @@ class Round {
 
   /** Merges what waits, where all is there or enough of it; ends the round after the last. */
   #next(): void {
-    if (this.#isMerging || this.#isQueued) return;
+    if (this.#isMerging) return;
     if (this.#isOver) {
       // What came with the fault that ends the query is merged yet, to be kept: a retry need not ask for it.
       if (this.#parts.partials !== undefined && this.#waiting.length > 0) this.#startMerging(() => {});
@@ -186,19 +181,12 @@ class Round {
     }
     if (this.#underWay > 0 && this.#waitingBytes < TOGETHER_BYTES) return;
     if (this.#waiting.length > 0) {
-      this.#isQueued = true;
-      this.#parts.turns.enter(this.#takeTurn);
+      this.#startMerging(() => {});
     } else if (this.#underWay === 0) {
       this.#isOver = true;
       this.#resolve();
     }
   }
-
-  readonly #takeTurn = (): void => {
-    this.#isQueued = false;
-    this.#startMerging(() => {});
-    this.#next();
-  };
 
   /** `then` at once where nothing waits to be merged. */
   #startMerging(then: () => void): void {

@@ -10,7 +10,6 @@ import { Fault } from "../fault/fault.ts";
 import { faultFromUnknown } from "../fault/fault-from-unknown.ts";
 import type { Clock, Randomness } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
-import { TurnQueue } from "../process/turn-queue.ts";
 import { type StepEvent, step } from "../telemetry/step-channel.ts";
 import { canonicalBytes } from "../wire/canonical-message.ts";
 import type { Completeness } from "../wire/generated/skynetes/v1/stamp_pb.ts";
@@ -84,7 +83,6 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly asker: ShardAsker;
   readonly #pool: MemoryPool;
-  readonly #turns: TurnQueue;
   /** Where large merges run. */
   readonly threads: MergeThreads;
 
@@ -96,7 +94,6 @@ export class Gateway {
     // Those that wait, ask, and send their answer.
     this.register = new QueryRegister(parts.clock, queriesMax + queueMax, retryAfterMs);
     this.#pool = new MemoryPool(memoryBytesMax, retryAfterMs);
-    this.#turns = new TurnQueue(parts.clock);
     this.asker = shardAsker({ ...parts, policy: scatterPolicy(parts.limits), comparable: comparablePartial });
     this.threads = new MergeThreads(parts.limits.mergeThreadsMax, parts.clock);
     this.shared = new SharedAnswers({ ...parts.limits, joins: parts.joins, pool: this.#pool, clock: parts.clock });
@@ -197,7 +194,7 @@ export class Gateway {
     const { query } = open;
     const { clock, limits } = this.#parts;
     const startedAt = clock.monotonic();
-    const parts = { asker: this.asker, ...limits, turns: this.#turns, partials };
+    const parts = { asker: this.asker, ...limits, partials };
     const gathered = { bytes: 0 };
     let round = merge.begin();
     for (let number = 1; round.length > 0; number++) {

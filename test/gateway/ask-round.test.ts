@@ -9,7 +9,6 @@ import { SCATTER_POLICY } from "../../src/gateway/scatter/scatter-policy.ts";
 import { shardAsker } from "../../src/gateway/scatter/shard-asker.ts";
 import type { ShardCall, ShardTransport } from "../../src/gateway/scatter/shard-transport.ts";
 import { systemClock, systemRandomness } from "../../src/process/clock.ts";
-import { TurnQueue } from "../../src/process/turn-queue.ts";
 import { PartialFormat } from "../../src/wire/generated/skynetes/v1/shard_pb.ts";
 import { probeMessage, probeService } from "./probe-service.ts";
 
@@ -62,7 +61,7 @@ function asking(transport: ShardTransport) {
       return undefined;
     },
   });
-  return { asker, groupBytesMax: 1_000, turns: new TurnQueue(systemClock) };
+  return { asker, groupBytesMax: 1_000 };
 }
 
 function recordingMerge(entered: ShardPartial[], acceptsColumns: boolean): MergeRun {

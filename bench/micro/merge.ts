@@ -120,7 +120,7 @@ function encode(work: Work, format: "rows" | "columns"): Encoded[] {
       Object.fromEntries(work.fields.map((name, at) => [name, columns[at]![row]])),
     );
     const reply = { [work.list]: elements };
-    if (format === "columns") return { message: unsliced(encodeColumns(plan, reply))!, format };
+    if (format === "columns") return { message: Buffer.concat(unsliced(encodeColumns(plan, reply))!), format };
     return { message: toBinary(work.method.output, create(work.method.output, reply as never)) };
   });
 }

@@ -38,6 +38,7 @@ function serve(shard: number): Promise<string> {
       status: OK_STATUS,
       bounds: undefined,
       timing: undefined,
+      partialBytes: 0,
     } as const;
     const flush = () => {
       for (const id of ready) {

@@ -63,7 +63,10 @@ export interface ServiceDefinition<S extends DescService, State> {
   readonly authorize?: Authorize;
 }
 
-/** One handler for each method, by its name in TypeScript (`summarize` for `Summarize`). */
+/**
+ * One handler for each method, by its name in TypeScript (`summarize` for `Summarize`). What it returns is encoded in later
+ * turns, and long values are sent from where they are: nobody may change it any more.
+ */
 export type ServiceMethods<S extends DescService, State> = {
   readonly [K in keyof S["method"]]: S["method"][K] extends DescMethod ? MethodHandler<S["method"][K], State> : never;
 };

@@ -1,16 +1,15 @@
 /** Columns mean what rows mean: the same answer from both, and nothing but a bad partial from columns that are broken. */
 import { create, type DescMethod, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { unsliced } from "../../src/accumulator/sliced-sort.ts";
 import { Fault } from "../../src/fault/fault.ts";
 import type { Partial } from "../../src/gateway/merge/merge-execution.ts";
 import { startMerge } from "../../src/gateway/merge/start-merge.ts";
 import { compileMethod } from "../../src/merge-plan/compile-method.ts";
 import type { MethodPlan } from "../../src/merge-plan/method-plan.ts";
-import { encodeColumns } from "../../src/service/serve/encode-columns.ts";
 import type { Fields } from "../../src/service/serve/part-field.ts";
 import { ColumnarPartialSchema, type ColumnValues } from "../../src/wire/generated/skynetes/v1/columns_pb.ts";
 import { type FieldSource, methodsOf, rule } from "../merge-plan/annotated-service.ts";
+import { columnarBytes } from "../service/columnar-bytes.ts";
 import { type Seeded, seeded } from "./drive-merge.ts";
 import { damaged, randomMessage, randomScalar } from "./random-message.ts";
 
@@ -100,7 +99,7 @@ describe("columns", () => {
       const replies = Array.from({ length: random.pick([1, 2, 5]) }, () => randomPartial(method, random));
       const rows = replies.map((reply) => ({ message: toBinary(method.output, reply) }));
       const columns = replies.map((reply, shard) => {
-        const message = unsliced(encodeColumns(plan, reply as unknown as Fields));
+        const message = columnarBytes(plan, reply as unknown as Fields);
         if (message === undefined || random.below(5) === 0) return rows[shard]!;
         columnar += 1;
         return { message, format: "columns" as const };
@@ -116,7 +115,7 @@ describe("columns", () => {
       const random = seeded(seed * 11);
       const method = randomMethod(random);
       const plan = compileMethod(method);
-      const message = unsliced(encodeColumns(plan, randomPartial(method, random) as unknown as Fields));
+      const message = columnarBytes(plan, randomPartial(method, random) as unknown as Fields);
       if (message === undefined) continue;
       for (let i = 0; i < 10; i++) {
         const broken = random.below(2) === 0 ? damaged(message, random) : tampered(message, random);

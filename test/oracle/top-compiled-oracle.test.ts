@@ -2,14 +2,13 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { describe, expect, test } from "vitest";
-import { unsliced } from "../../src/accumulator/sliced-sort.ts";
 import { interpretedMerge } from "../../src/gateway/merge/interpreted-merge.ts";
 import type { MergeExecution } from "../../src/gateway/merge/merge-execution.ts";
 import { startMerge } from "../../src/gateway/merge/start-merge.ts";
 import type { ShardRequest } from "../../src/gateway/plan/shard-request.ts";
-import { encodeColumns } from "../../src/service/serve/encode-columns.ts";
 import type { Fields } from "../../src/service/serve/part-field.ts";
 import { TopBoundsSchema } from "../../src/wire/generated/skynetes/v1/stamp_pb.ts";
+import { columnarBytes } from "../service/columnar-bytes.ts";
 import { seeded } from "./drive-merge.ts";
 import {
   type Entry,
@@ -48,7 +47,7 @@ function transcript(
         continue;
       }
       const { message, bounds } = simulated.answer(request, question);
-      const columns = format === "columns" ? unsliced(encodeColumns(PLAN, message as unknown as Fields, 1)) : undefined;
+      const columns = format === "columns" ? columnarBytes(PLAN, message as unknown as Fields, 1) : undefined;
       const partial = { shard, request, message: columns ?? toBinary(RESPONSE, message), bounds };
       merge.accept(columns === undefined ? partial : { ...partial, format });
     }

@@ -2,9 +2,10 @@
 import { create, type DescMethod, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { unsliced } from "../../src/accumulator/sliced-sort.ts";
 import { startMerge } from "../../src/gateway/merge/start-merge.ts";
 import { compileMethod } from "../../src/merge-plan/compile-method.ts";
-import { systemClock } from "../../src/process/clock.ts";
+import type { MethodPlan } from "../../src/merge-plan/method-plan.ts";
 import { encodeReply } from "../../src/service/serve/encode-reply.ts";
 import type { Fields } from "../../src/service/serve/part-field.ts";
 import { PartialFormat } from "../../src/wire/generated/skynetes/v1/shard_pb.ts";
@@ -30,16 +31,24 @@ function methodOf(type: string): DescMethod {
   })[0]!;
 }
 
+/** Undefined: it is refused. */
+function encoded(plan: MethodPlan, reply: Fields, accept: PartialFormat) {
+  try {
+    return unsliced(encodeReply(plan, reply, { accept, isWhole: true }));
+  } catch {
+    return undefined;
+  }
+}
+
 /** What a gateway makes of the reply; `refused`: the service does not send it. */
 async function outcome(method: DescMethod, reply: Fields, accept: PartialFormat) {
   const plan = compileMethod(method);
-  const limits = { signal: new AbortController().signal, clock: systemClock };
-  const partial = await encodeReply(plan, reply, limits, accept).catch(() => undefined);
+  const partial = encoded(plan, reply, accept);
   if (partial === undefined) return { answer: "refused", format: undefined };
   const merge = startMerge(plan, create(method.input), [0], { groupBytesMax: 2 ** 28 });
   const [request] = merge.begin();
   const format = partial.format === PartialFormat.COLUMNS ? "columns" : "message";
-  merge.accept({ shard: 0, request: request!, message: partial.bytes, bounds: undefined, format });
+  merge.accept({ shard: 0, request: request!, message: partial.pieces[0]!, bounds: undefined, format });
   return { answer: Buffer.concat(merge.finish()).toString("base64"), format };
 }
 

@@ -16,7 +16,14 @@ function packed(retryAfterMs: number) {
   const status = fragmentStatus(busy(retryAfterMs));
   expect(Number.isSafeInteger(status.retryAfterMs) && status.retryAfterMs >= 0).toBe(true);
   const writer = new AnswerFrameWriter();
-  const plain = { stamp: undefined, format: 0, messageEnd: false, bounds: undefined, timing: undefined } as const;
+  const plain = {
+    stamp: undefined,
+    format: 0,
+    messageEnd: false,
+    bounds: undefined,
+    timing: undefined,
+    partialBytes: 0,
+  } as const;
   writer.fragment({ id: 1, status, ...plain }, Buffer.alloc(0), 0, 0);
   return new AnswerFrameReader().read(writer.take()).fragments[0]?.status;
 }

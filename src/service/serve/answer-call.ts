@@ -114,9 +114,10 @@ function outOf(clock: Clock, call: IncomingCall, record: CallRecord): PartialOut
   return {
     clock,
     accept: call.accept,
-    send(bytes, format) {
-      record.sent(bytes.length);
-      return call.send(bytes, format);
+    isWhole: call.isWhole,
+    send(pieces, format) {
+      record.sent(pieces.reduce((sum, { length }) => sum + length, 0));
+      return call.send(pieces, format);
     },
     room: (signal) => call.room(signal),
   };

@@ -2,57 +2,59 @@
  * A reply with its long lists as columns: an element is some numbers in typed arrays, and no bytes say again and again
  * which field comes next. For callers that asked for it (`PARTIAL_FORMAT_COLUMNS`).
  */
-import { create, type DescField, type MessageInitShape, ScalarType, toBinary } from "@bufbuild/protobuf";
+import { create, type DescField, ScalarType, toBinary } from "@bufbuild/protobuf";
 import { SLICE, type Slices } from "../../accumulator/sliced-sort.ts";
 import { type ColumnarList, columnarLists } from "../../merge-plan/columnar-lists.ts";
 import type { MethodPlan } from "../../merge-plan/method-plan.ts";
-import { ByteSink } from "../../wire/byte-sink.ts";
-import {
-  ColumnarPartialSchema,
-  type ColumnListSchema,
-  type ColumnValuesSchema,
-} from "../../wire/generated/skynetes/v1/columns_pb.ts";
 import { hasPresence } from "../../wire/message-field.ts";
+import { PieceWriter } from "../../wire/piece-writer.ts";
 import { type Fields, partFieldReader } from "./part-field.ts";
+import { BYTES_PER_SLICE } from "./slice-bytes.ts";
+import {
+  type EncodedColumn,
+  type EncodedList,
+  NO_PIECES,
+  type Pieces,
+  piecesOf,
+  writeColumnarPartial,
+} from "./write-columnar-partial.ts";
 
 /** Below this rows are as good. */
 const ROWS_MIN = 256;
 
-type ColumnsInit = MessageInitShape<typeof ColumnValuesSchema>;
+/** Longs looked at between two pauses. */
+const LONGS_PER_SLICE = 32 * SLICE;
 
 /**
- * A `ColumnarPartial`; undefined where no list of the reply is long enough to be worth it, or flat enough to be one, and
+ * A `ColumnarPartial` in pieces; undefined where no list of the reply is long enough to be worth it, or flat enough to be one, and
  * where a value is not of its field's type: as a message it is refused, or made one by the rules of messages.
  */
 export function* encodeColumns(
   { method, merge }: MethodPlan,
   reply: Fields,
   rowsMin = ROWS_MIN,
-): Slices<Uint8Array | undefined> {
+): Slices<readonly Uint8Array[] | undefined> {
   if (merge.kind !== "message") return undefined;
   const lists = columnarLists(merge.recipe).filter(({ field }) => lengthOf(reply[field.localName]) >= rowsMin);
   if (lists.length === 0) return undefined;
   const { $typeName: _, ...rest } = reply;
   const bare = { ...rest, ...Object.fromEntries(lists.map(({ field }) => [field.localName, []])) };
-  const message = toBinary(method.output, create(method.output, bare as MessageInitShape<typeof method.output>));
-  const written: MessageInitShape<typeof ColumnListSchema>[] = [];
+  const message = toBinary(method.output, create(method.output, bare as never));
+  const written: EncodedList[] = [];
   for (const list of lists) {
     const encoded = yield* encodeList(list, reply[list.field.localName] as readonly Fields[]);
     if (encoded === undefined) return undefined;
     written.push(encoded);
   }
-  return toBinary(ColumnarPartialSchema, create(ColumnarPartialSchema, { message, lists: written }));
+  return yield* writeColumnarPartial(message, written);
 }
 
 function lengthOf(list: unknown): number {
   return Array.isArray(list) ? list.length : 0;
 }
 
-function* encodeList(
-  list: ColumnarList,
-  elements: readonly Fields[],
-): Slices<MessageInitShape<typeof ColumnListSchema> | undefined> {
-  const columns: ColumnsInit[] = [];
+function* encodeList(list: ColumnarList, elements: readonly Fields[]): Slices<EncodedList | undefined> {
+  const columns: EncodedColumn[] = [];
   for (const field of list.columns) {
     const column = yield* encodeColumn(field, elements);
     if (column === undefined) return undefined;
@@ -61,10 +63,11 @@ function* encodeList(
   return { field: list.field.number, rows: elements.length, columns };
 }
 
-function* encodeColumn(field: DescField, elements: readonly Fields[]): Slices<ColumnsInit | undefined> {
+function* encodeColumn(field: DescField, elements: readonly Fields[]): Slices<EncodedColumn | undefined> {
   const read = partFieldReader(field);
   const column = columnWriter(field, elements.length);
   const present = hasPresence(field) ? new Uint8Array(Math.ceil(elements.length / 8)) : undefined;
+  let copied = 0;
   for (const [row, element] of elements.entries()) {
     const value = read(element);
     if (value === undefined) {
@@ -75,17 +78,24 @@ function* encodeColumn(field: DescField, elements: readonly Fields[]): Slices<Co
       if (present !== undefined) present[row >>> 3]! |= 1 << (row & 7);
       if (!column.write(row, value)) return undefined;
     }
-    if (row % SLICE === SLICE - 1) yield;
+    if (row % SLICE !== SLICE - 1 && column.copied - copied < BYTES_PER_SLICE) continue;
+    copied = column.copied;
+    yield;
   }
-  return { field: field.number, ...column.finish(), ...(present === undefined ? {} : { present }) };
+  const values = yield* column.finish();
+  return { field: field.number, present: present === undefined ? NO_PIECES : piecesOf(present), ...values };
 }
 
+type Values = Pick<EncodedColumn, "numbers" | "texts" | "ends">;
+
 interface ColumnWriter {
+  /** Bytes copied so far. */
+  readonly copied: number;
   /** False: the value is not one of the field's type, which would change it without a word. */
   write(row: number, value: unknown): boolean;
   /** There is no value. */
   skip(row: number): void;
-  finish(): ColumnsInit;
+  finish(): Slices<Values>;
 }
 
 function columnWriter(field: DescField, rows: number): ColumnWriter {
@@ -99,7 +109,7 @@ function columnWriter(field: DescField, rows: number): ColumnWriter {
     case ScalarType.BYTES:
       return textWriter(rows, (value, texts) => {
         if (!(value instanceof Uint8Array)) return false;
-        texts.copy(value, 0, value.length);
+        texts.add(value);
         return true;
       });
     case ScalarType.BOOL:
@@ -137,8 +147,9 @@ function numberWriter(
       numbers[row] = value;
       return isGood(value, numbers[row]!);
     },
+    copied: 0,
     skip: () => {},
-    finish: () => ({ numbers: bytesOf(numbers) }),
+    finish: () => numbersAlone(numbers),
   };
 }
 
@@ -149,8 +160,9 @@ function boolWriter(rows: number): ColumnWriter {
       bits[row] = value === true ? 1 : 0;
       return typeof value === "boolean";
     },
+    copied: 0,
     skip: () => {},
-    finish: () => ({ numbers: bits }),
+    finish: () => numbersAlone(bits),
   };
 }
 
@@ -179,27 +191,53 @@ function longWriter(rows: number, { isInRange, isShort }: LongType): ColumnWrite
       areShort &&= isShort(low, high);
       return true;
     },
+    copied: 0,
     skip: () => {},
-    finish: () => ({ numbers: bytesOf(areShort ? words.filter((_, index) => index % 2 === 0) : words) }),
+    *finish() {
+      return yield* numbersAlone(areShort ? yield* lowWords(words) : words);
+    },
   };
 }
 
-function textWriter(rows: number, append: (value: unknown, texts: ByteSink) => boolean): ColumnWriter {
-  const texts = new ByteSink();
+function* lowWords(words: Int32Array): Slices<Int32Array> {
+  const low = new Int32Array(words.length / 2);
+  for (let row = 0; row < low.length; row++) {
+    low[row] = words[2 * row]!;
+    if (row % LONGS_PER_SLICE === LONGS_PER_SLICE - 1) yield;
+  }
+  return low;
+}
+
+function textWriter(rows: number, append: (value: unknown, texts: PieceWriter) => boolean): ColumnWriter {
+  const texts = new PieceWriter();
   const ends = new Uint32Array(rows);
   return {
+    get copied() {
+      return texts.copied;
+    },
     write(row, value) {
       const isGood = append(value, texts);
-      ends[row] = texts.at;
+      ends[row] = texts.size;
       return isGood;
     },
     skip(row) {
-      ends[row] = texts.at;
+      ends[row] = texts.size;
     },
-    finish: () => ({ texts: texts.end(), ends: bytesOf(ends) }),
+    // biome-ignore lint/correctness/useYield: there is nothing to pause for
+    *finish() {
+      const { size } = texts;
+      return { numbers: NO_PIECES, texts: { pieces: texts.end(), size }, ends: bytesOf(ends) };
+    },
   };
 }
 
-function bytesOf({ buffer, byteOffset, byteLength }: Int32Array | Uint32Array | Float32Array | Float64Array) {
-  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+type Numbers = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array;
+
+// biome-ignore lint/correctness/useYield: there is nothing to pause for
+function* numbersAlone(numbers: Numbers): Slices<Values> {
+  return { numbers: bytesOf(numbers), texts: NO_PIECES, ends: NO_PIECES };
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Numbers): Pieces {
+  return piecesOf(new Uint8Array(buffer, byteOffset, byteLength));
 }

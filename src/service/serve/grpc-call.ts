@@ -24,8 +24,8 @@ export function unaryCall<State>(host: CallHost<State>, method: ServedMethod<Sta
     const trailer = new Metadata();
     return answerCall(host, method, {
       ...callOf(host, call, "unary"),
-      send(bytes, format) {
-        partial = bytes;
+      send([whole], format) {
+        partial = whole;
         const name = partialFormatName(format);
         if (name !== undefined) trailer.set(PARTIAL_FORMAT_HEADER, name);
         return true;
@@ -47,7 +47,7 @@ export function streamingCall<State>(host: CallHost<State>, method: ServedMethod
     call.on("error", () => {});
     return answerCall(host, method, {
       ...callOf(host, call, "streaming"),
-      send: (bytes) => call.write(bytes),
+      send: ([message]) => call.write(message as Uint8Array),
       room: (signal) => drained(call, signal),
       end: () => void call.end(),
       fail: (fault: Fault) => void call.emit("error", statusFromFault(fault)),
@@ -64,6 +64,7 @@ function callOf<State>(host: CallHost<State>, call: Unary | Streaming, transport
     peer: isPeerAskedFor(host) ? peerOf(call) : NO_PEER,
     traceparent: parseTraceparent(metadata.get("traceparent")[0]?.toString()),
     accept: partialFormatOf(metadata.get(PARTIAL_FORMAT_HEADER)[0]?.toString()),
+    isWhole: true,
     arrivedAt: host.clock.monotonic(),
     request: call.request,
     begin(): ActiveCall {

@@ -17,6 +17,8 @@ export interface IncomingCall {
   readonly traceparent: string | undefined;
   /** What the caller reads besides the response message. */
   readonly accept: PartialFormat;
+  /** The transport sends a partial as one piece. */
+  readonly isWhole: boolean;
   /** In the clock's monotonic time. */
   readonly arrivedAt: number;
   /** The method's request message. */
@@ -27,8 +29,11 @@ export interface IncomingCall {
   route(): CallRoute;
   /** Before the handler runs, so that no byte of the partial comes before it. */
   stamp(stamp: Buffer): void;
-  /** The partial, or a message of a streaming method. False: the caller has not taken enough of what was sent. */
-  send(bytes: Uint8Array, format: PartialFormat): boolean;
+  /**
+   * The partial, or a message of a streaming method, in pieces that stay as they are. False: the caller has not taken
+   * enough of what was sent.
+   */
+  send(pieces: readonly Uint8Array[], format: PartialFormat): boolean;
   /** Resolves when `send` may go on; rejects with the signal's reason. */
   room(signal: AbortSignal): Promise<void>;
   /** All was sent. */

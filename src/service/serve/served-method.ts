@@ -26,8 +26,10 @@ export interface ServedMethod<State> {
 export interface PartialOut {
   readonly clock: Clock;
   readonly accept: PartialFormat;
-  /** False: `room` must be waited for. */
-  send(bytes: Uint8Array, format: PartialFormat): boolean;
+  /** A partial must be one piece. */
+  readonly isWhole: boolean;
+  /** The partial, or one message, in pieces. False: `room` must be waited for. */
+  send(pieces: readonly Uint8Array[], format: PartialFormat): boolean;
   room(signal: AbortSignal): Promise<void>;
 }
 
@@ -61,8 +63,8 @@ function unaryMethod<State>(name: string, plan: MethodPlan, handler: Handler<Sta
         chosen = ranked.fields;
         bounds = ranked.bounds;
       }
-      const partial = await encodeReply(plan, chosen, { signal: context.signal, clock: out.clock }, out.accept);
-      out.send(partial.bytes, partial.format);
+      const partial = await inSlices(encodeReply(plan, chosen, out), out.clock, context.signal);
+      out.send(partial.pieces, partial.format);
       return bounds;
     },
   };
@@ -100,7 +102,7 @@ function streamingMethod<State>(name: string, plan: MethodPlan, handler: Handler
         const row = create(output, fields);
         if (previous !== undefined) assertOrder(previous, row);
         previous = row;
-        const hasRoom = out.send(toBinary(output, row), PartialFormat.UNSPECIFIED);
+        const hasRoom = out.send([toBinary(output, row)], PartialFormat.UNSPECIFIED);
         if (++sent >= wanted) break;
         if (!hasRoom) await out.room(context.signal);
         else if (sent % ROWS_PER_TURN === 0) await nextTurn(context.signal);

@@ -14,6 +14,8 @@ export interface FragmentHead {
   /** From `encodeStamp`; with the first fragment. */
   readonly stamp: Buffer | undefined;
   readonly format: PartialFormat;
+  /** Of data in all fragments of the partial; 0: not told. */
+  readonly partialBytes: number;
   readonly messageEnd: boolean;
   /** The rest comes with the last fragment. */
   readonly status: FragmentStatus | undefined;
@@ -78,6 +80,7 @@ export class AnswerFrameWriter {
       out.number(TIMING_TAG.queueUs, head.timing.queueUs);
       out.number(TIMING_TAG.serviceUs, head.timing.serviceUs);
     }
+    out.number(FRAGMENT_TAG.partialBytes, head.partialBytes);
     return true;
   }
 
@@ -130,7 +133,8 @@ function headSize(head: FragmentHead): number {
     (head.bounds === undefined ? 0 : messageSize(head.bounds.length)) +
     (head.messageEnd ? 2 : 0) +
     int32Size(head.format) +
-    (head.timing === undefined ? 0 : messageSize(timingSize(head.timing)))
+    (head.timing === undefined ? 0 : messageSize(timingSize(head.timing))) +
+    numberSize(head.partialBytes)
   );
 }
 

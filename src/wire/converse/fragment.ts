@@ -14,6 +14,8 @@ export interface Fragment {
   readonly messageEnd: boolean;
   readonly format: PartialFormat;
   readonly timing: FragmentTiming | undefined;
+  /** Of data in all fragments of the partial; 0: not told. */
+  readonly partialBytes: number;
 }
 
 export interface FragmentStatus {
@@ -40,6 +42,7 @@ export const FRAGMENT_TAG = {
   messageEnd: 0x30,
   format: 0x38,
   timing: 0x42,
+  partialBytes: 0x48,
 };
 export const STATUS_TAG = { code: 0x08, message: 0x12, fault: 0x1a, retryAfterMs: 0x20 };
 export const TIMING_TAG = { queueUs: 0x08, serviceUs: 0x10 };
@@ -56,6 +59,7 @@ export function fragmentOf(reader: WireReader, texts: RepeatedText): Fragment {
     messageEnd: false,
     format: 0 as PartialFormat,
     timing: undefined as FragmentTiming | undefined,
+    partialBytes: 0,
   };
   const outer = reader.enter();
   while (reader.more) {
@@ -68,6 +72,7 @@ export function fragmentOf(reader: WireReader, texts: RepeatedText): Fragment {
     else if (tag === FRAGMENT_TAG.messageEnd) fragment.messageEnd = reader.bool();
     else if (tag === FRAGMENT_TAG.format) fragment.format = reader.int32() as PartialFormat;
     else if (tag === FRAGMENT_TAG.timing) fragment.timing = timingOf(reader, fragment.timing);
+    else if (tag === FRAGMENT_TAG.partialBytes) fragment.partialBytes = reader.uint64();
     else reader.skip(tag);
   }
   reader.leave(outer);

@@ -1,12 +1,13 @@
 import type { PartialFormat } from "../generated/skynetes/v1/shard_pb.ts";
 import type { FragmentHead } from "./answer-frame-writer.ts";
 import type { FragmentStatus, FragmentTiming } from "./fragment.ts";
-import { CREDIT_BYTES } from "./limits.ts";
+import { CREDIT_BYTES, FRAGMENT_BYTES_MAX } from "./limits.ts";
 
-/** A message, or the whole partial of a unary method. */
+/** Of a message, or of the partial of a unary method. */
 interface Piece {
   readonly bytes: Uint8Array;
-  readonly isMessage: boolean;
+  /** A message ends with it. */
+  readonly endsMessage: boolean;
 }
 
 export interface CallEnd {
@@ -37,6 +38,7 @@ export class OutgoingCall {
   #credit = CREDIT_BYTES;
   #stamp: Buffer | undefined;
   #format: PartialFormat = 0;
+  #partialBytes = 0;
   #end: CallEnd | undefined;
   #isOver = false;
   #unsent = 0;
@@ -84,12 +86,18 @@ export class OutgoingCall {
     this.#format = format;
   }
 
-  /** `isMessage`: a message of a streaming method, and not the whole partial. */
-  data(bytes: Uint8Array, isMessage: boolean): void {
+  /** Before the first data: how much there will be of a unary method's partial. */
+  announce(bytes: number): void {
+    // What is one fragment says itself how long it is.
+    if (bytes > FRAGMENT_BYTES_MAX) this.#partialBytes = bytes;
+  }
+
+  /** `endsMessage`: a message of a streaming method ends with it. */
+  data(bytes: Uint8Array, endsMessage: boolean): void {
     if (this.#isOver) return;
     // An empty partial is all in its status.
-    if (bytes.length === 0 && !isMessage) return;
-    this.#pieces.push({ bytes, isMessage });
+    if (bytes.length === 0 && !endsMessage) return;
+    this.#pieces.push({ bytes, endsMessage });
     this.#grow(bytes.length + PIECE_BYTES);
   }
 
@@ -139,7 +147,8 @@ export class OutgoingCall {
       id: this.id,
       stamp: this.#stamp,
       format: this.#stamp === undefined ? 0 : this.#format,
-      messageEnd: piece?.isMessage === true && endsPiece,
+      partialBytes: this.#partialBytes,
+      messageEnd: piece?.endsMessage === true && endsPiece,
       status: end?.status,
       bounds: end?.bounds,
       timing: end?.timing,
@@ -154,6 +163,7 @@ export class OutgoingCall {
   /** The fragment with this head and so many bytes of data is in the frame. */
   sent(head: FragmentHead, bytes: number): void {
     this.#stamp = undefined;
+    this.#partialBytes = 0;
     this.#credit -= bytes;
     this.#from += bytes;
     const [piece] = this.#pieces;
@@ -169,6 +179,7 @@ export class OutgoingCall {
 
   #forget(): void {
     this.#pieces = [];
+    this.#partialBytes = 0;
     this.#from = 0;
     this.#grow(-this.#unsent);
   }

@@ -1,7 +1,6 @@
 /** A merge in a thread against the same one here: the same bytes, or the same fault, whatever the service. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterAll, expect, test } from "vitest";
-import { unsliced } from "../../../src/accumulator/sliced-sort.ts";
 import { Fault } from "../../../src/fault/fault.ts";
 import type { MergeExecution } from "../../../src/gateway/merge/merge-execution.ts";
 import { startMerge } from "../../../src/gateway/merge/start-merge.ts";
@@ -10,7 +9,6 @@ import { MergeThreads } from "../../../src/gateway/merge-threads/merge-threads.t
 import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
 import type { MethodPlan } from "../../../src/merge-plan/method-plan.ts";
 import { systemClock } from "../../../src/process/clock.ts";
-import { encodeColumns } from "../../../src/service/serve/encode-columns.ts";
 import type { Fields } from "../../../src/service/serve/part-field.ts";
 import { methodsOf } from "../../merge-plan/annotated-service.ts";
 import { seeded } from "../../oracle/drive-merge.ts";
@@ -26,6 +24,7 @@ import {
   type Shard,
   SimulatedShards,
 } from "../../oracle/simulated-shards.ts";
+import { columnarBytes } from "../../service/columnar-bytes.ts";
 
 const CASES = Number(process.env.ORACLE_CASES ?? 60);
 const LIMITS = { groupBytesMax: 2 ** 26, keysPerRequestMax: 7 };
@@ -125,9 +124,7 @@ test("the search for the first groups asks and answers as here, whatever is give
             continue;
           }
           const columns =
-            isColumns && merge.acceptsColumns
-              ? unsliced(encodeColumns(PLAN, message as unknown as Fields, 1))
-              : undefined;
+            isColumns && merge.acceptsColumns ? columnarBytes(PLAN, message as unknown as Fields, 1) : undefined;
           const partial = { shard, request, message: columns ?? toBinary(RESPONSE, message), bounds };
           await merge.accept(columns === undefined ? partial : { ...partial, format: "columns" }, true);
         }

@@ -1,11 +1,11 @@
 /** What a merge does between two pauses, counted in bytes copied and cleared, not in time. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Slices, unsliced } from "../../../src/accumulator/sliced-sort.ts";
+import type { Slices } from "../../../src/accumulator/sliced-sort.ts";
 import { startMerge } from "../../../src/gateway/merge/start-merge.ts";
 import { compileMethod } from "../../../src/merge-plan/compile-method.ts";
-import { encodeColumns } from "../../../src/service/serve/encode-columns.ts";
 import { methodsOf, rule } from "../../merge-plan/annotated-service.ts";
+import { columnarBytes } from "../../service/columnar-bytes.ts";
 
 const METHOD = methodsOf({
   messages: {
@@ -61,7 +61,7 @@ function partialOf(shard: number, format: "rows" | "columns") {
     })),
     rows: Array.from({ length: GROUPS / 2 }, (_, n) => ({ at: BigInt(n % 1000), note: `${shard} ${n}` })),
   };
-  if (format === "columns") return { message: unsliced(encodeColumns(PLAN, reply))!, format } as const;
+  if (format === "columns") return { message: columnarBytes(PLAN, reply)!, format } as const;
   return { message: toBinary(METHOD.output, create(METHOD.output, reply as never)) };
 }
 

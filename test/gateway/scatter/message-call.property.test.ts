@@ -8,7 +8,15 @@ import { callOf } from "./answering-service.ts";
 
 const NEVER = new AbortController().signal;
 const call = callOf("a:1");
-const REST = { id: 1, stamp: undefined, status: undefined, bounds: undefined, format: 0, timing: undefined } as const;
+const REST = {
+  id: 1,
+  stamp: undefined,
+  status: undefined,
+  bounds: undefined,
+  format: 0,
+  timing: undefined,
+  partialBytes: 0,
+} as const;
 
 const sizes = fc.array(
   fc.oneof(

@@ -296,3 +296,30 @@ test("what the stream says of itself passes what waits", () => {
     heartbeat: 7,
   });
 });
+
+test.each([
+  [FRAGMENT_BYTES_MAX, 0],
+  [FRAGMENT_BYTES_MAX + 1, FRAGMENT_BYTES_MAX + 1],
+])("a partial of %i bytes in pieces tells of %i before it comes, once", (bytes, told) => {
+  const { writer, fragments, pass } = stream();
+  const out = writer.open(1);
+  out.stamp(STAMP);
+  out.announce(bytes);
+  out.data(patterned(1, bytes - 100), false);
+  out.data(patterned(2, 100), false);
+  out.end({ status: OK });
+  pass(10);
+  expect(fragments.map(({ partialBytes }) => partialBytes)).toEqual(fragments.map((_, i) => (i === 0 ? told : 0)));
+  expect(fragments.length).toBeGreaterThan(1);
+});
+
+test("a partial that fails before it was sent tells of nothing", () => {
+  const { writer, fragments, pass } = stream();
+  const out = writer.open(1);
+  out.stamp(STAMP);
+  out.announce(1_000_000);
+  out.data(patterned(1, 1_000_000), false);
+  out.fail({ ...OK, code: 13 });
+  pass(10);
+  expect(fragments.map(({ partialBytes, data }) => [partialBytes, data.length])).toEqual([[0, 0]]);
+});

@@ -191,6 +191,7 @@ describe("frames that are written are read by the generated schemas", () => {
           { nil: undefined },
         ),
         timing: fc.option(fc.record({ queueUs: ids, serviceUs: ids }), { nil: undefined }),
+        partialBytes: ids,
       }),
       data: fc.uint8Array({ maxLength: 300 }),
       from: fc.nat(300),
@@ -271,6 +272,7 @@ describe("frames are never too large", () => {
       status: undefined,
       bounds: undefined,
       timing: undefined,
+      partialBytes: 300_000,
     };
     const full = { ...head, ...rest };
     fc.assert(

@@ -12,6 +12,11 @@ export class GrowingBytes {
     return this.#length;
   }
 
+  /** So many will come: there is room for them at once, and nothing is copied again. */
+  expect(bytes: number): void {
+    this.#bytes = Buffer.allocUnsafeSlow(bytes);
+  }
+
   append(piece: Uint8Array): void {
     const needed = this.#length + piece.length;
     if (needed > this.#bytes.length) {

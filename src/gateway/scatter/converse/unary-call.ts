@@ -23,6 +23,8 @@ export class UnaryCall extends StreamCall {
   #whole: Uint8Array | undefined;
   readonly #pieces = new GrowingBytes();
   #format: Fragment["format"] = 0;
+  /** As the service told with the first fragment; 0: it did not. */
+  #announced = 0;
   /** Of the query's memory. */
   #held = 0;
 
@@ -45,30 +47,60 @@ export class UnaryCall extends StreamCall {
     this.#answer(fragment, NOTHING);
   }
 
-  protected override received({ data, status, format }: Fragment): void {
+  protected override received({ data, status, format, partialBytes }: Fragment): void {
     if (format !== 0) this.#format = format;
+    if (partialBytes > 0 && this.#pieces.length === 0 && !this.#announce(partialBytes)) return;
     const length = this.#pieces.length + data.length;
     if (!this.mayHave(length)) return;
+    if (this.#announced > 0 && length > this.#announced) {
+      this.stop(this.#unlikeAnnounced(length));
+      return;
+    }
     // Most partials come in one piece, with their status, and need not be put together.
     if (status !== undefined && this.#pieces.length === 0) this.#whole = data;
     else this.#pieces.append(data);
-    if (status === undefined && this.credit < CREDIT_BYTES / 2) this.#grantMore(CREDIT_BYTES - this.credit);
+    const isAllGranted = this.#announced > 0 && length + this.credit >= this.#announced;
+    if (status !== undefined || isAllGranted || this.credit >= CREDIT_BYTES / 2) return;
+    this.#grantMore(CREDIT_BYTES - this.credit);
+  }
+
+  /** Makes room for all of it before it comes. False: there is none, and the call has ended. */
+  #announce(bytes: number): boolean {
+    if (!this.mayHave(bytes)) return false;
+    // What every call may send is not asked for.
+    if (bytes > CREDIT_BYTES && !this.#hold(bytes)) return false;
+    this.#announced = bytes;
+    this.#pieces.expect(bytes);
+    return true;
   }
 
   /** What is granted may come, and will be held: so it is asked for first, and with it what every call may send. */
   #grantMore(bytes: number): void {
-    const wanted = this.#held === 0 ? CREDIT_BYTES + bytes : bytes;
-    try {
-      this.terms.call.memory?.hold(wanted);
-    } catch (error) {
-      this.stop(faultFromUnknown(error, attempted(this.terms.call)));
-      return;
-    }
-    this.#held += wanted;
+    if (this.#announced === 0 && !this.#hold(this.#held === 0 ? CREDIT_BYTES + bytes : bytes)) return;
     this.grant(bytes);
   }
 
+  /** False: there is no memory for it, and the call has ended. */
+  #hold(bytes: number): boolean {
+    try {
+      this.terms.call.memory?.hold(bytes);
+    } catch (error) {
+      this.stop(faultFromUnknown(error, attempted(this.terms.call)));
+      return false;
+    }
+    this.#held += bytes;
+    return true;
+  }
+
+  #unlikeAnnounced(bytes: number): Fault {
+    return this.faultFor("bad-partial", `it sent ${bytes} bytes, and told of ${this.#announced}`, "BAD_PARTIAL");
+  }
+
   protected override finished(fragment: Fragment): void {
+    if (this.#announced > 0 && this.#pieces.length < this.#announced) {
+      this.fail(this.#unlikeAnnounced(this.#pieces.length));
+      return;
+    }
     this.end(false);
     const message = this.#whole ?? this.#pieces.take();
     this.#sized.replied(this.terms.call.path, message.length);

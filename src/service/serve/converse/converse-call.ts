@@ -35,6 +35,7 @@ export interface ConverseCallParts {
 /** A call in a packed stream. */
 export class ConverseCall implements IncomingCall {
   readonly transport = "converse";
+  readonly isWhole = false;
   readonly #parts: ConverseCallParts;
 
   constructor(parts: ConverseCallParts) {
@@ -85,11 +86,14 @@ export class ConverseCall implements IncomingCall {
     this.#parts.out.stamp(stamp);
   }
 
-  send(bytes: Uint8Array, format: PartialFormat): boolean {
+  send(pieces: readonly Uint8Array[], format: PartialFormat): boolean {
     const { out, unsent, isStreaming } = this.#parts;
-    unsent.assertRoom(bytes.length);
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    unsent.assertRoom(bytes);
     out.format(format);
-    out.data(bytes, isStreaming);
+    if (!isStreaming) out.announce(bytes);
+    const last = pieces.length - 1;
+    for (const [index, piece] of pieces.entries()) out.data(piece, isStreaming && index === last);
     return out.unsentBytes < AHEAD_BYTES;
   }
 

@@ -100,3 +100,41 @@ describe.each(["rows", "columns"] as const)("three partials as %s, their slices 
     expect(most).toBeLessThan(BYTES_PER_SLICE_MAX);
   });
 });
+
+const LONG = methodsOf({
+  messages: {
+    Req: [],
+    Entry: [
+      { name: "k", type: "string" },
+      { name: "filling", type: "bytes", merge: rule("first") },
+    ],
+    Row: [{ name: "note", type: "string" }],
+    Res: [
+      { name: "groups", type: "repeated Entry", merge: rule("group", { key: ["k"] }) },
+      { name: "rows", type: "repeated Row", merge: rule("sorted", { by: [{ field: "note" }] }) },
+    ],
+  },
+})[0]!;
+
+test("values of 4 KiB are copied some at a time, once each, into memory that is made for all of them", () => {
+  const rows = 4000;
+  const filling = new Uint8Array(4096).fill(7);
+  const reply = {
+    groups: Array.from({ length: rows }, (_, n) => ({ k: `key ${n}`, filling })),
+    rows: Array.from({ length: rows }, (_, n) => ({ note: `${n}`.padStart(4096) })),
+  };
+  const merge = startMerge(compileMethod(LONG), create(LONG.input), [0], { groupBytesMax: 2 ** 30 });
+  const [request] = merge.begin();
+  const message = toBinary(LONG.output, create(LONG.output, reply as never));
+  let most = 0;
+  let sum = 0;
+  for (const work = merge.acceptSlices({ shard: 0, request: request!, bounds: undefined, message }); ; ) {
+    bytes = 0;
+    const turn = work.next();
+    most = Math.max(most, bytes);
+    sum += bytes;
+    if (turn.done) break;
+  }
+  expect(most).toBeLessThan(BYTES_PER_SLICE_MAX);
+  expect(sum).toBeLessThan(1.2 * 2 * rows * 4096);
+});

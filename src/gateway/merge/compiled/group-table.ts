@@ -7,7 +7,7 @@ import { copyValue, foldsOf, type SlotFold, startOf } from "./fold.ts";
 import { grownInParts } from "./grown-in-parts.ts";
 import { FOUND_AT_ONCE, KeyIndex } from "./key-index.ts";
 import type { Layout, Slot } from "./layout.ts";
-import { SharedGrowth, textBytes } from "./shared-growth.ts";
+import { rowsWithText, SharedGrowth, textBytes } from "./shared-growth.ts";
 
 /** Rows in one go: some fifty nanoseconds each. */
 export const ROWS_PER_SLICE = FOUND_AT_ONCE;
@@ -81,8 +81,8 @@ export class GroupTable {
   /** Rows of a sorted list are all new. */
   *#append(batch: Batch): Slices<Int32Array> {
     const appended = new Int32Array(batch.rows);
-    for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
-      const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+    for (let from = 0, to = 0; from < batch.rows; from = to) {
+      to = this.#sliceEnd(batch, from);
       if (from > 0) yield;
       yield* this.#roomFor(batch, from, to);
       for (let i = from; i < to; i++) appended[i] = this.#newRow(batch, i);
@@ -94,8 +94,8 @@ export class GroupTable {
   *rowsOf(batch: Batch, parents: Int32Array | undefined): Slices<Int32Array> {
     if (this.layout.order !== undefined) return yield* this.#append(batch);
     const found = new Int32Array(batch.rows);
-    for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
-      const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+    for (let from = 0, to = 0; from < batch.rows; from = to) {
+      to = this.#sliceEnd(batch, from);
       if (from > 0) yield;
       yield* this.#roomFor(batch, from, to);
       this.#find(batch, parents, from, to, found);
@@ -114,8 +114,8 @@ export class GroupTable {
   /** The same for rows whose keys are numbered. */
   *rowsOfNumbered(batch: Batch, numbers: RowNumbers, filter?: RowFilter): Slices<Int32Array> {
     const found = new Int32Array(batch.rows);
-    for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
-      const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+    for (let from = 0, to = 0; from < batch.rows; from = to) {
+      to = this.#sliceEnd(batch, from);
       if (from > 0) yield;
       yield* this.#roomFor(batch, from, to);
       this.#findNumbered(batch, numbers, filter, from, to, found);
@@ -136,9 +136,10 @@ export class GroupTable {
     // Other shards mostly have the same groups; where there are few, others are likely, and room for them is little.
     const first = this.rows === 0 ? Math.max(batch.rows + ROWS_PER_SLICE, ROWS_MIN) : 0;
     const wanted = () => Math.max(first, this.rows + to - from);
+    const isFirst = from === 0 && this.rows === 0;
     const texts = this.#copied.flatMap(({ index, type }) => {
       return type === "text"
-        ? [{ column: this.columns[index]!, bytes: textBytes(batch.columns[index]!, from, to) }]
+        ? [{ column: this.columns[index]!, bytes: textBytes(batch.columns[index]!, from, isFirst ? batch.rows : to) }]
         : [];
     });
     const isFull = () => texts.find(({ column, bytes }) => !column.hasRoom(bytes));
@@ -149,6 +150,15 @@ export class GroupTable {
         return full === undefined ? this.#growSlices(this.#larger(wanted())) : full.column.growTextSlices(full.bytes);
       },
     );
+  }
+
+  /** Where to pause among rows that may all be new. */
+  #sliceEnd(batch: Batch, from: number): number {
+    let to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+    for (const { index, type } of this.#copied) {
+      if (type === "text") to = rowsWithText(batch.columns[index]!, from, to);
+    }
+    return to;
   }
 
   #larger(rows: number): number {
@@ -163,7 +173,10 @@ export class GroupTable {
 
   *#roomForTexts(index: number, batch: Batch, from: number, to: number): Slices<void> {
     const column = this.columns[index]!;
-    const bytes = textBytes(batch.columns[index]!, from, to);
+    const input = batch.columns[index]!;
+    // The first of as many groups as it has rows leaves its texts here, so that room for them need not double.
+    const isFirst = from === 0 && column.used === 0 && this.rows >= batch.rows;
+    const bytes = isFirst ? textBytes(input, 0, batch.rows) : textBytes(input, from, to);
     yield* this.#growth.until(
       () => column.hasRoom(bytes),
       () => column.growTextSlices(bytes),
@@ -234,12 +247,15 @@ export class GroupTable {
   *merge(batch: Batch, rows: Int32Array, shard: number, isListWanted?: (index: number) => boolean): Slices<void> {
     if (this.layout.order !== undefined) for (const row of rows) this.shards[row] = shard;
     for (const slot of foldsOf(this.layout)) {
-      for (let from = 0; from < batch.rows; from += ROWS_PER_SLICE) {
-        const to = Math.min(batch.rows, from + ROWS_PER_SLICE);
-        if (slot.slot.type === "text") yield* this.#roomForTexts(slot.slot.index, batch, from, to);
-        else if (this.#growth.isUnderWay) yield* this.#growth.finishSlices();
+      const { index, type } = slot.slot;
+      for (let from = 0, to = 0; from < batch.rows; from = to) {
+        to = Math.min(batch.rows, from + ROWS_PER_SLICE);
+        if (type === "text") {
+          to = rowsWithText(batch.columns[index]!, from, to);
+          yield* this.#roomForTexts(index, batch, from, to);
+        } else if (this.#growth.isUnderWay) yield* this.#growth.finishSlices();
         this.#fold(slot, batch, rows, shard, from, to);
-        if (to - from === ROWS_PER_SLICE) yield;
+        if (to < batch.rows || to - from === ROWS_PER_SLICE) yield;
       }
     }
     for (const [index, accumulator] of this.accumulators.entries()) {

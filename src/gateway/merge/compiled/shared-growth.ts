@@ -34,6 +34,19 @@ export class SharedGrowth {
 
 function* noGrowth(): Slices<void> {}
 
+/** Texts copied between two pauses. */
+const TEXT_BYTES_PER_SLICE = 256 * 1024;
+
+/** Where to pause among rows whose texts are copied: one row at least, `most` at most. */
+export function rowsWithText({ start, end }: Column, from: number, most: number): number {
+  let bytes = 0;
+  for (let i = from; i < most; i++) {
+    bytes += end[i]! - start[i]!;
+    if (bytes > TEXT_BYTES_PER_SLICE) return Math.max(from + 1, i);
+  }
+  return most;
+}
+
 /** Bytes of the texts of some rows. */
 export function textBytes({ start, end }: Column, from: number, to: number): number {
   let bytes = 0;

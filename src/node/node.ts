@@ -5,6 +5,7 @@ import { BindingService, type BindResponse } from "../wire/generated/skynetes/v1
 import type { NodeAgentService } from "../wire/generated/skynetes/v1/node_agent_pb.ts";
 import type { ShardManifest } from "../wire/generated/skynetes/v1/seal_pb.ts";
 import { type UnaryHandlers, unaryClient } from "../wire/grpc-service.ts";
+import { advanceFrom } from "./advance-from.ts";
 import type { Archive } from "./archive/archive.ts";
 import { HostedShard } from "./hosted-shard.ts";
 import { ByteBudget } from "./ingest/byte-budget.ts";
@@ -178,6 +179,7 @@ export class Node {
           directory,
           manifestSha256: frozen.manifestSha256,
           stateDigest,
+          advanceFrom: advanceFrom(frozen.manifest, hosted.frozen.values()),
         },
         { timeoutMs: BIND_TIMEOUT_MS, signal },
       );

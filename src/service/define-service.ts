@@ -1,8 +1,9 @@
 import type { DescMethod, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Fault } from "../fault/fault.ts";
+import type { ReplacedRows, SnapshotChanges } from "./load/snapshot-changes.ts";
 import type { ColumnBatch, SnapshotReader } from "./load/snapshot-reader.ts";
 
-export type { ColumnBatch, SnapshotReader };
+export type { ColumnBatch, ReplacedRows, SnapshotChanges, SnapshotReader };
 
 /** What a call knows besides its request. */
 export interface CallContext {
@@ -53,8 +54,23 @@ export interface ServiceDefinition<S extends DescService, State> {
    * snapshots with equal content, must come to equal answers.
    */
   load(snapshot: SnapshotReader): Promise<State>;
-  /** Rough bytes of a state, for the memory bound; optional. */
+  /**
+   * Builds the state of another snapshot of the same shard from `previous` and the rows by which the two differ, so that a
+   * bind costs what has changed. What it returns must be what `load` would have made of that snapshot; `checkAdvance`
+   * of `skynetes/service/check-advance` holds the two against each other on random histories.
+   *
+   * `previous` stays bound and answers calls meanwhile and after: it must not be changed. Share with it what is the same
+   * (a typed array, a map that no row has touched), and copy what is written to. What it throws is reported, and the
+   * snapshot is loaded instead. Absent: every snapshot is loaded.
+   */
+  advance?(previous: State, changes: SnapshotChanges): Promise<State>;
+  /** Rough bytes of a state without its `sharedParts`, for the memory bound; optional. */
   memoryBytes?(state: State): number;
+  /**
+   * Objects of a state that others may share, each with its rough bytes: arrays, maps, buffers that `advance` takes over as
+   * they are. By its identity each is counted once, however many bound states hold it.
+   */
+  sharedParts?(state: State): Iterable<readonly [part: object, bytes: number]>;
   readonly methods: ServiceMethods<S, State>;
   /**
    * Asked for every call on every transport before its state is looked up: a mesh's own rules see the opening of a

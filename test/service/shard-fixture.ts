@@ -13,6 +13,8 @@ export interface FixtureTable {
   readonly segments: readonly string[];
   /** Rows that are visible no more: the segment's place in `segments`, the row's in its file. They come with the last one. */
   readonly removed?: readonly (readonly [segment: number, row: number])[];
+  /** Of an upsert table. */
+  readonly key?: readonly string[];
   /** What the manifest says, where it is to be wrong. */
   readonly rows?: bigint;
 }
@@ -70,6 +72,7 @@ export async function writeShard(
       columns: table.columns.map((column) => ({ nullable: false, ...column })),
       rows,
       segments,
+      key: [...(table.key ?? [])],
     });
   }
   connection.closeSync();

@@ -30,7 +30,7 @@ type Methods = ServiceDefinition<typeof DelayService, number>["methods"];
 /** DelayService whose state is its number of rows, with handlers that a test replaces. */
 export function scripted(
   methods: Partial<Methods> = {},
-  rest: Partial<Pick<ServiceDefinition<typeof DelayService, number>, "load" | "memoryBytes">> = {},
+  rest: Partial<Pick<ServiceDefinition<typeof DelayService, number>, "load" | "advance" | "memoryBytes">> = {},
 ): ServiceDefinition<typeof DelayService, number> {
   return defineService<typeof DelayService, number>({
     service: DelayService,

@@ -47,6 +47,7 @@ export async function freezeTable(freeze: TableFreeze): Promise<TableManifest> {
     ...contentOf(segments),
     segments: [...segments],
     statistics: combineStatistics(table, segments),
+    key: [...table.key],
   });
 }
 

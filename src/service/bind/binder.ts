@@ -2,20 +2,27 @@ import { Fault } from "../../fault/fault.ts";
 import { faultFromUnknown } from "../../fault/fault-from-unknown.ts";
 import { encodeStamp } from "../../wire/converse/packed-stamp.ts";
 import type { ShardFiles } from "../load/verify-shard.ts";
-import { type Binding, type BindingTable, bindingKey } from "./binding-table.ts";
+import { type Binding, type BindingHold, type BindingTable, bindingKey } from "./binding-table.ts";
 
 /** What came of loading: the state, and how much memory it takes. */
-export interface LoadedState<State> {
-  readonly state: State;
-  readonly memoryBytes: number;
+export interface LoadedState<State> extends Pick<Binding<State>, "manifest" | "state" | "memoryBytes" | "parts"> {
+  /** Advanced from the state that was given; false: loaded whole. */
+  readonly advanced: boolean;
+}
+
+/** What came of a bind. */
+export interface BoundState<State> {
+  readonly binding: Binding<State>;
+  /** The snapshot it was advanced from. */
+  readonly advancedFrom: string | undefined;
 }
 
 export interface BinderOptions<State> {
   readonly table: BindingTable<State>;
   readonly serviceVersion: string;
   readonly memoryLimitBytes: number;
-  /** Verifies the files and builds the state. */
-  readonly load: (files: ShardFiles) => Promise<LoadedState<State>>;
+  /** Verifies the files and builds the state, from `previous` where that can be. */
+  readonly load: (files: ShardFiles, previous: Binding<State> | undefined) => Promise<LoadedState<State>>;
 }
 
 /** More than any node has shards × snapshots waiting; beyond it something asks without waiting for answers. */
@@ -23,7 +30,7 @@ const BINDS_WAITING_MAX = 256;
 
 interface BindUnderWay<State> {
   readonly files: ShardFiles;
-  readonly result: Promise<Binding<State>>;
+  readonly result: Promise<BoundState<State>>;
   /** Unbind came while it was loading. */
   abandoned: boolean;
 }
@@ -46,12 +53,12 @@ export class Binder<State> {
    * Faults: `snapshot-conflict` (bound with another digest), `data-corrupt`, `out-of-memory`, `overloaded`, `not-ready`
    * (the process is closing), `cancelled` (unbound while it was loading).
    */
-  bind(files: ShardFiles): Promise<Binding<State>> {
+  bind(files: ShardFiles): Promise<BoundState<State>> {
     const key = bindingKey(files.snapshot, files.shard);
     const bound = this.#options.table.find(files.snapshot, files.shard);
     if (bound !== undefined) {
       refuseOther(key, bound.stamp.stateDigest, files.stateDigest);
-      return Promise.resolve(bound);
+      return Promise.resolve({ binding: bound, advancedFrom: undefined });
     }
     const loading = this.#underWay.get(key);
     if (loading !== undefined) {
@@ -81,26 +88,39 @@ export class Binder<State> {
     await this.#last;
   }
 
-  async #load(key: string, files: ShardFiles): Promise<Binding<State>> {
+  async #load(key: string, files: ShardFiles): Promise<BoundState<State>> {
     const { table, serviceVersion, memoryLimitBytes } = this.#options;
+    let previous: BindingHold<State> | undefined;
     try {
       this.#refuseGivenUp(key);
       if (table.memoryBytes >= memoryLimitBytes) throw outOfMemory(key, 0, table.memoryBytes, memoryLimitBytes);
-      const loaded = await this.#options.load(files);
+      previous = this.#previous(files);
+      const { advanced, ...loaded } = await this.#options.load(files, previous?.binding);
       this.#refuseGivenUp(key);
-      if (table.memoryBytes + loaded.memoryBytes > memoryLimitBytes) {
-        throw outOfMemory(key, loaded.memoryBytes, table.memoryBytes, memoryLimitBytes);
+      const growth = table.growth(loaded);
+      if (table.memoryBytes + growth > memoryLimitBytes) {
+        throw outOfMemory(key, growth, table.memoryBytes, memoryLimitBytes);
       }
       const { shard, snapshot, stateDigest, manifestSha256 } = files;
       const stamp = { shard, snapshot, stateDigest, serviceVersion };
       const binding = { stamp, stampBytes: encodeStamp(stamp), manifestSha256, ...loaded };
       table.add(binding);
-      return binding;
+      return { binding, advancedFrom: advanced ? previous?.binding.stamp.snapshot : undefined };
     } catch (error) {
       throw faultFromUnknown(error, `bind ${key}`);
     } finally {
+      previous?.release();
       this.#underWay.delete(key);
     }
+  }
+
+  /** The first of those offered that is bound with the very files that were meant. It counts until it is let go. */
+  #previous({ shard, advanceFrom }: ShardFiles): BindingHold<State> | undefined {
+    const { table } = this.#options;
+    const offered = advanceFrom.find(
+      ({ snapshot, manifestSha256 }) => table.find(snapshot, shard)?.manifestSha256 === manifestSha256,
+    );
+    return offered === undefined ? undefined : table.hold(offered.snapshot, shard);
   }
 
   #refuseGivenUp(key: string): void {

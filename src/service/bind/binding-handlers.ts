@@ -7,7 +7,7 @@ import { StampSchema } from "../../wire/generated/skynetes/v1/stamp_pb.ts";
 import type { UnaryHandlers } from "../../wire/grpc-service.ts";
 import type { ShardFiles } from "../load/verify-shard.ts";
 import type { Binder } from "./binder.ts";
-import type { BindingTable } from "./binding-table.ts";
+import { type BindingTable, stateBytes } from "./binding-table.ts";
 
 export interface BindingHandlersOptions<State> {
   readonly binder: Binder<State>;
@@ -34,9 +34,10 @@ export function bindingHandlers<State>(options: BindingHandlersOptions<State>): 
       instance,
     }),
     async bind(request) {
-      const binding = await binder.bind(shardFilesOf(request, options.mesh));
+      const { binding, advancedFrom = "" } = await binder.bind(shardFilesOf(request, options.mesh));
       options.changed();
-      return { stamp: stampMessage(binding.stamp), memoryBytes: BigInt(Math.round(binding.memoryBytes)) };
+      const memoryBytes = BigInt(Math.round(stateBytes(binding)));
+      return { stamp: stampMessage(binding.stamp), memoryBytes, advancedFrom };
     },
     unbind(request) {
       binder.unbind(request.snapshot, request.shard);

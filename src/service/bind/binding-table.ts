@@ -1,5 +1,7 @@
 import { Fault } from "../../fault/fault.ts";
 import type { Stamp } from "../../mesh/stamp.ts";
+import type { ShardManifest } from "../../wire/generated/skynetes/v1/seal_pb.ts";
+import { SharedMemory, type SharedParts } from "./shared-memory.ts";
 
 /** One shard of one snapshot, loaded: what a call needs to be answered. */
 export interface Binding<State> {
@@ -7,8 +9,13 @@ export interface Binding<State> {
   /** The same as protobuf, made once for all calls. */
   readonly stampBytes: Buffer;
   readonly manifestSha256: string;
+  /** What it was loaded from; another snapshot's may be advanced from it. */
+  readonly manifest: ShardManifest;
   readonly state: State;
+  /** Of this state alone. */
   readonly memoryBytes: number;
+  /** What it may share with other states. */
+  readonly parts: SharedParts;
 }
 
 /** A call's hold on a binding: the state stays counted until it is let go. */
@@ -32,11 +39,17 @@ const NAMED_MAX = 20;
  */
 export class BindingTable<State> {
   readonly #entries = new Map<string, Entry<State>>();
-  #memoryBytes = 0;
+  readonly #shared = new SharedMemory();
+  #ownBytes = 0;
 
-  /** Bytes that bound states, and unbound ones still in use, are believed to take. */
+  /** Bytes that bound states, and unbound ones still in use, are believed to take; what they share counts once. */
   get memoryBytes(): number {
-    return this.#memoryBytes;
+    return this.#ownBytes + this.#shared.bytes;
+  }
+
+  /** By how much `memoryBytes` grows with it. */
+  growth({ memoryBytes, parts }: Pick<Binding<State>, "memoryBytes" | "parts">): number {
+    return memoryBytes + this.#shared.growth(parts);
   }
 
   get size(): number {
@@ -49,7 +62,8 @@ export class BindingTable<State> {
 
   add(binding: Binding<State>): void {
     this.#entries.set(bindingKey(binding.stamp.snapshot, binding.stamp.shard), { binding, calls: 0, unbound: false });
-    this.#memoryBytes += binding.memoryBytes;
+    this.#ownBytes += binding.memoryBytes;
+    this.#shared.add(binding.parts);
   }
 
   /** Returns false when it was not bound. */
@@ -96,7 +110,9 @@ export class BindingTable<State> {
   }
 
   #freeIfUnused(entry: Entry<State>): void {
-    if (entry.unbound && entry.calls === 0) this.#memoryBytes -= entry.binding.memoryBytes;
+    if (!entry.unbound || entry.calls > 0) return;
+    this.#ownBytes -= entry.binding.memoryBytes;
+    this.#shared.remove(entry.binding.parts);
   }
 
   #boundText(): string {
@@ -109,4 +125,9 @@ export class BindingTable<State> {
 
 export function bindingKey(snapshot: string, shard: number): string {
   return `${snapshot}/${shard}`;
+}
+
+/** With what it shares, as if it were alone. */
+export function stateBytes({ memoryBytes, parts }: Pick<Binding<unknown>, "memoryBytes" | "parts">): number {
+  return [...parts.values()].reduce((sum, bytes) => sum + bytes, memoryBytes);
 }

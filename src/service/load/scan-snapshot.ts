@@ -47,7 +47,8 @@ export function snapshotOf(
   };
 }
 
-function columnRead(table: TableManifest, name: string): ColumnRead {
+/** Fault `invalid-request`: the table has no such column. */
+export function columnRead(table: TableManifest, name: string): ColumnRead {
   const column = table.columns.find((c) => c.name === name);
   if (column === undefined) {
     const known = table.columns.map((c) => c.name).join(", ");
@@ -79,32 +80,10 @@ async function* scanRows(database: LoadDatabase, scan: Scan): AsyncIterable<Colu
     const columns = [...scan.reads.map(({ name }) => name), ...(scan.options.orderBy ?? [])];
     const source = await foreign(attempted, () => scan.source.relation(scan.table, columns, connection));
     if (source === undefined) return;
-    const dictionaries = await foreign(attempted, () => makeDictionaries(connection, source, scan));
-    const reads = scan.reads.map((read) => {
-      const dictionary = dictionaries.get(read.name);
-      return dictionary === undefined ? read : { ...read, dictionary: dictionary.values };
-    });
-    const selected = scan.reads.map((read) => {
-      const dictionary = dictionaries.get(read.name);
-      const column = `CAST(${identifier(read.name)} AS ${sqlTypeOf(read.type)})`;
-      return dictionary === undefined ? column : `enum_code(CAST(${column} AS ${dictionary.type}))`;
-    });
-    // By its code where a string has one: the dictionary is in order, and numbers sort faster than strings.
-    const order = (scan.options.orderBy ?? []).map((name) => {
-      const position = dictionaries.has(name) ? scan.reads.findIndex((read) => read.name === name) + 1 : 0;
-      return `${position > 0 ? position : identifier(name)} ASC NULLS LAST`;
-    });
-    const orderBy = order.length === 0 ? "" : ` ORDER BY ${order.join(", ")}`;
-    const result = await foreign(attempted, () =>
-      connection.stream(`SELECT ${selected.join(", ")} FROM ${source}${orderBy}`),
-    );
     let seen = 0n;
-    for (;;) {
-      const chunk = await foreign(attempted, () => result.fetchChunk());
-      const rows = chunk?.rowCount ?? 0;
-      if (chunk === null || rows === 0) break;
-      seen += BigInt(rows);
-      yield { rows, columns: reads.map((read, i) => columnFromVector(chunk.getColumnVector(i), rows, read)) };
+    for await (const batch of relationBatches(connection, { ...scan, attempted, relation: source })) {
+      seen += BigInt(batch.rows);
+      yield batch;
     }
     if (seen !== scan.table.rows) {
       const { rows } = scan.table;
@@ -112,6 +91,47 @@ async function* scanRows(database: LoadDatabase, scan: Scan): AsyncIterable<Colu
     }
   } finally {
     connection.closeSync();
+  }
+}
+
+/** What is read of a relation of DuckDB's. */
+export interface RelationScan {
+  /** For faults. */
+  readonly attempted: string;
+  readonly relation: string;
+  readonly reads: readonly ColumnRead[];
+  readonly options: ScanOptions;
+}
+
+/** The rows of a relation as column batches, on a connection that has nothing else to do meanwhile. */
+export async function* relationBatches(
+  connection: DuckDBConnection,
+  { attempted, relation, reads: asked, options }: RelationScan,
+): AsyncIterable<ColumnBatch> {
+  const dictionaries = await foreign(attempted, () => makeDictionaries(connection, relation, asked));
+  const reads = asked.map((read) => {
+    const dictionary = dictionaries.get(read.name);
+    return dictionary === undefined ? read : { ...read, dictionary: dictionary.values };
+  });
+  const selected = asked.map((read) => {
+    const dictionary = dictionaries.get(read.name);
+    const column = `CAST(${identifier(read.name)} AS ${sqlTypeOf(read.type)})`;
+    return dictionary === undefined ? column : `enum_code(CAST(${column} AS ${dictionary.type}))`;
+  });
+  // By its code where a string has one: the dictionary is in order, and numbers sort faster than strings.
+  const order = (options.orderBy ?? []).map((name) => {
+    const position = dictionaries.has(name) ? asked.findIndex((read) => read.name === name) + 1 : 0;
+    return `${position > 0 ? position : identifier(name)} ASC NULLS LAST`;
+  });
+  const orderBy = order.length === 0 ? "" : ` ORDER BY ${order.join(", ")}`;
+  const result = await foreign(attempted, () =>
+    connection.stream(`SELECT ${selected.join(", ")} FROM ${relation}${orderBy}`),
+  );
+  for (;;) {
+    const chunk = await foreign(attempted, () => result.fetchChunk());
+    const rows = chunk?.rowCount ?? 0;
+    if (chunk === null || rows === 0) return;
+    yield { rows, columns: reads.map((read, i) => columnFromVector(chunk.getColumnVector(i), rows, read)) };
   }
 }
 
@@ -123,10 +143,10 @@ interface Dictionary {
 async function makeDictionaries(
   connection: DuckDBConnection,
   source: string,
-  scan: Scan,
+  reads: readonly ColumnRead[],
 ): Promise<ReadonlyMap<string, Dictionary>> {
   const made = new Map<string, Dictionary>();
-  const names = [...new Set(scan.reads.filter((read) => read.type === "STRING").map((read) => read.name))];
+  const names = [...new Set(reads.filter((read) => read.type === "STRING").map((read) => read.name))];
   if (names.length === 0) return made;
   const counts = names.map((name) => `approx_count_distinct(${identifier(name)})`).join(", ");
   const row = (await connection.runAndReadAll(`SELECT ${counts} FROM ${source}`)).getRows()[0] ?? [];
@@ -145,7 +165,7 @@ async function makeDictionaries(
 }
 
 /** DuckDB's complaints about files whose checksums are right mean that their content is not what the manifest says. */
-async function foreign<T>(attempted: string, work: () => Promise<T>): Promise<T> {
+export async function foreign<T>(attempted: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -158,4 +178,4 @@ async function foreign<T>(attempted: string, work: () => Promise<T>): Promise<T>
   }
 }
 
-const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;
+export const identifier = (name: string) => `"${name.replaceAll('"', '""')}"`;

@@ -13,6 +13,8 @@ export interface ShardFiles {
   readonly directory: string;
   readonly manifestSha256: string;
   readonly stateDigest: string;
+  /** Snapshots that the state may be advanced from, the most alike first. */
+  readonly advanceFrom: readonly { readonly snapshot: string; readonly manifestSha256: string }[];
 }
 
 /**

@@ -13,8 +13,44 @@ export function visibleRows(table: TableManifest, pathOf: (sha256: string) => st
   const each = segments.map((segment) => placed(segment, pathOf));
   return (
     `(SELECT r.* EXCLUDE (${SEGMENT}, ${ROW}) FROM (${each.join(" UNION ALL ")}) AS r ` +
-    `ANTI JOIN ${gone} AS g ON r.${SEGMENT} = g.segment AND r.${ROW} = g.row)`
+    `ANTI JOIN ${gone} AS g ON ${isPlace("r", "g")})`
   );
+}
+
+/**
+ * The rows that are visible in `table` and, by their place, not in `other`, a state of the same table: those of segments
+ * that it alone has, and those that removals of the other alone name. `undefined` when there are none.
+ */
+export function rowsOnlyIn(
+  table: TableManifest,
+  other: TableManifest,
+  pathOf: (sha256: string) => string,
+): string | undefined {
+  const others = new Set(other.segments.map(({ sha256 }) => sha256));
+  const segments = table.segments.filter((segment) => segment.rows > 0n);
+  const own = segments.filter(({ sha256 }) => !others.has(sha256));
+  const shared = segments.filter(({ sha256 }) => others.has(sha256));
+  const removals = removalsOf(table);
+  const removed = removalsOf(other).filter((sha256) => !removals.includes(sha256));
+  const isBack = removed.length > 0 && shared.length > 0;
+  if (!isBack && removals.length === 0) return own.length === 0 ? undefined : parquet(own.map((s) => pathOf(s.sha256)));
+  const parts = own.map((segment) => placed(segment, pathOf));
+  const places = (files: readonly string[]) => parquet(files.map(pathOf));
+  if (isBack) {
+    const all = shared.map((segment) => placed(segment, pathOf)).join(" UNION ALL ");
+    parts.push(`SELECT s.* FROM (${all}) AS s SEMI JOIN ${places(removed)} AS b ON ${isPlace("s", "b")}`);
+  }
+  if (parts.length === 0) return undefined;
+  const visible = removals.length === 0 ? "" : ` ANTI JOIN ${places(removals)} AS g ON ${isPlace("r", "g")}`;
+  return `(SELECT r.* EXCLUDE (${SEGMENT}, ${ROW}) FROM (${parts.join(" UNION ALL ")}) AS r${visible})`;
+}
+
+function removalsOf(table: TableManifest): string[] {
+  return table.segments.flatMap(({ removals }) => (removals === undefined ? [] : [removals.sha256]));
+}
+
+function isPlace(row: string, place: string): string {
+  return `${row}.${SEGMENT} = ${place}.segment AND ${row}.${ROW} = ${place}.row`;
 }
 
 const SEGMENT = '"skynetes:segment"';

@@ -9,6 +9,7 @@ import type { ServiceVersionName } from "../../mesh/service-version.ts";
 import type { MySqlPool } from "../../mysql/mysql-pool.ts";
 import type { MySqlLogin, MySqlServer } from "../../mysql/mysql-server.ts";
 import { type Clock, type Randomness, sleep } from "../../process/clock.ts";
+import { KnownDigests } from "../../process/known-digests.ts";
 import { BindingService } from "../../wire/generated/skynetes/v1/binding_pb.ts";
 import { addUnaryService } from "../../wire/grpc-service.ts";
 import { Binder } from "../bind/binder.ts";
@@ -56,7 +57,7 @@ export interface ServeOptions {
   readonly authorize?: Authorize;
   /** Told of every call once it has ended, refused ones too. */
   readonly accessLog?: (entry: AccessEntry) => void;
-  /** Told of what handlers throw beyond refusals; writes to stderr when absent. */
+  /** Told of what handlers throw beyond refusals, and of what `advance` throws; writes to stderr when absent. */
   readonly report?: (fault: Fault) => void;
 }
 
@@ -94,18 +95,21 @@ export async function serveService<S extends DescService, State>(
   const instance = options.randomness.id();
   const table = new BindingTable<State>();
   const views = options.views === undefined ? undefined : await openViews(options.views);
+  const tell = options.report ?? writeToStderr;
   const database = {
     views,
     memoryBytes: options.loadMemoryBytes ?? LOAD_MEMORY_BYTES,
     threads: options.loadThreads ?? LOAD_THREADS,
     instance,
     scanDirectory: options.scanDirectory,
+    digests: new KnownDigests(),
+    report: (error: unknown, attempted: string) => tell(faultFromUnknown(error, attempted)),
   };
   const binder = new Binder<State>({
     table,
     serviceVersion: version,
     memoryLimitBytes: options.memoryLimitBytes,
-    load: (files) => loadState(definition, database, files),
+    load: (files, previous) => loadState(definition, database, files, previous),
   });
   const calls = new ActiveCalls();
   const health = new HealthImplementation({ "": "SERVING", [service.typeName]: "NOT_SERVING" });
@@ -118,7 +122,7 @@ export async function serveService<S extends DescService, State>(
     calls,
     clock,
     authorize: [definition.authorize, options.authorize].filter((rule) => rule !== undefined),
-    report: reporter(options.report ?? writeToStderr),
+    report: reporter(tell),
     accessLog: options.accessLog,
   };
   const atEndOfTurn = (work: () => void) => void setImmediate(work);

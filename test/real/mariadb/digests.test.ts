@@ -9,6 +9,7 @@ import { freezeShard } from "../../../src/node/snapshot/freeze-shard.ts";
 import { ShardDirectory } from "../../../src/node/snapshot/shard-directory.ts";
 import { DuckDbShardStore } from "../../../src/node/store/duckdb-shard-store.ts";
 import type { IngestBatch, ShardStore, StoreValue } from "../../../src/node/store/shard-store.ts";
+import { KnownDigests } from "../../../src/process/known-digests.ts";
 import { withLoadDatabase } from "../../../src/service/load/load-database.ts";
 import { snapshotOf } from "../../../src/service/load/scan-snapshot.ts";
 import { segmentSource } from "../../../src/service/load/segment-source.ts";
@@ -146,15 +147,23 @@ async function sameSnapshot(duck: ShardStore, mysql: ShardStore, tables: TableSp
     const { stateDigest } = manifest;
     return {
       manifest,
-      files: { mesh: "m", shard: 0, snapshot: "s", directory: shard.path, manifestSha256, stateDigest },
+      files: {
+        mesh: "m",
+        shard: 0,
+        snapshot: "s",
+        directory: shard.path,
+        manifestSha256,
+        stateDigest,
+        advanceFrom: [],
+      },
     };
   };
   const [one, other] = [await frozen(duck, "duck"), await frozen(mysql, "mysql")];
   expect(other.manifest.stateDigest).toBe(one.manifest.stateDigest);
   expect(one.manifest.views).toBeUndefined();
   const sources = [
-    await segmentSource(one.manifest, one.files),
-    await segmentSource(other.manifest, other.files),
+    await segmentSource(one.manifest, one.files, new KnownDigests()),
+    await segmentSource(other.manifest, other.files, new KnownDigests()),
     await viewSource(other.manifest, other.manifest.views!, reader),
   ];
   const load = { memoryBytes: 256 * 2 ** 20, threads: 1, instance: "test" };

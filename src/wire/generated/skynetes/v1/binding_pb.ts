@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file skynetes/v1/binding.proto.
  */
 export const file_skynetes_v1_binding: GenFile = /*@__PURE__*/
-  fileDesc("Chlza3luZXRlcy92MS9iaW5kaW5nLnByb3RvEgtza3luZXRlcy52MSIRCg9EZXNjcmliZVJlcXVlc3QidQoQRGVzY3JpYmVSZXNwb25zZRIPCgdzZXJ2aWNlGAEgASgJEhcKD3NlcnZpY2VfdmVyc2lvbhgCIAEoCRITCgtkZXNjcmlwdG9ycxgDIAEoDBIQCghjb252ZXJzZRgEIAEoCBIQCghpbnN0YW5jZRgFIAEoCSJ+CgtCaW5kUmVxdWVzdBIMCgRtZXNoGAEgASgJEg0KBXNoYXJkGAIgASgFEhAKCHNuYXBzaG90GAMgASgJEhEKCWRpcmVjdG9yeRgEIAEoCRIXCg9tYW5pZmVzdF9zaGEyNTYYBSABKAkSFAoMc3RhdGVfZGlnZXN0GAYgASgJIkcKDEJpbmRSZXNwb25zZRIhCgVzdGFtcBgBIAEoCzISLnNreW5ldGVzLnYxLlN0YW1wEhQKDG1lbW9yeV9ieXRlcxgCIAEoAyIwCg1VbmJpbmRSZXF1ZXN0EhAKCHNuYXBzaG90GAEgASgJEg0KBXNoYXJkGAIgASgFIhAKDlVuYmluZFJlc3BvbnNlIhUKE0xpc3RCaW5kaW5nc1JlcXVlc3QiSwoUTGlzdEJpbmRpbmdzUmVzcG9uc2USIQoFYm91bmQYASADKAsyEi5za3luZXRlcy52MS5TdGFtcBIQCghpbnN0YW5jZRgCIAEoCTKuAgoOQmluZGluZ1NlcnZpY2USRwoIRGVzY3JpYmUSHC5za3luZXRlcy52MS5EZXNjcmliZVJlcXVlc3QaHS5za3luZXRlcy52MS5EZXNjcmliZVJlc3BvbnNlEjsKBEJpbmQSGC5za3luZXRlcy52MS5CaW5kUmVxdWVzdBoZLnNreW5ldGVzLnYxLkJpbmRSZXNwb25zZRJBCgZVbmJpbmQSGi5za3luZXRlcy52MS5VbmJpbmRSZXF1ZXN0Ghsuc2t5bmV0ZXMudjEuVW5iaW5kUmVzcG9uc2USUwoMTGlzdEJpbmRpbmdzEiAuc2t5bmV0ZXMudjEuTGlzdEJpbmRpbmdzUmVxdWVzdBohLnNreW5ldGVzLnYxLkxpc3RCaW5kaW5nc1Jlc3BvbnNlYgZwcm90bzM", [file_skynetes_v1_stamp]);
+  fileDesc("Chlza3luZXRlcy92MS9iaW5kaW5nLnByb3RvEgtza3luZXRlcy52MSIRCg9EZXNjcmliZVJlcXVlc3QidQoQRGVzY3JpYmVSZXNwb25zZRIPCgdzZXJ2aWNlGAEgASgJEhcKD3NlcnZpY2VfdmVyc2lvbhgCIAEoCRITCgtkZXNjcmlwdG9ycxgDIAEoDBIQCghjb252ZXJzZRgEIAEoCBIQCghpbnN0YW5jZRgFIAEoCSKuAQoLQmluZFJlcXVlc3QSDAoEbWVzaBgBIAEoCRINCgVzaGFyZBgCIAEoBRIQCghzbmFwc2hvdBgDIAEoCRIRCglkaXJlY3RvcnkYBCABKAkSFwoPbWFuaWZlc3Rfc2hhMjU2GAUgASgJEhQKDHN0YXRlX2RpZ2VzdBgGIAEoCRIuCgxhZHZhbmNlX2Zyb20YByADKAsyGC5za3luZXRlcy52MS5BZHZhbmNlRnJvbSJlCgtBZHZhbmNlRnJvbRIQCghzbmFwc2hvdBgBIAEoCRIXCg9tYW5pZmVzdF9zaGEyNTYYAiABKAkSFAoMbmV3X3NlZ21lbnRzGAMgAygJEhUKDWdvbmVfc2VnbWVudHMYBCADKAkiXgoMQmluZFJlc3BvbnNlEiEKBXN0YW1wGAEgASgLMhIuc2t5bmV0ZXMudjEuU3RhbXASFAoMbWVtb3J5X2J5dGVzGAIgASgDEhUKDWFkdmFuY2VkX2Zyb20YAyABKAkiMAoNVW5iaW5kUmVxdWVzdBIQCghzbmFwc2hvdBgBIAEoCRINCgVzaGFyZBgCIAEoBSIQCg5VbmJpbmRSZXNwb25zZSIVChNMaXN0QmluZGluZ3NSZXF1ZXN0IksKFExpc3RCaW5kaW5nc1Jlc3BvbnNlEiEKBWJvdW5kGAEgAygLMhIuc2t5bmV0ZXMudjEuU3RhbXASEAoIaW5zdGFuY2UYAiABKAkyrgIKDkJpbmRpbmdTZXJ2aWNlEkcKCERlc2NyaWJlEhwuc2t5bmV0ZXMudjEuRGVzY3JpYmVSZXF1ZXN0Gh0uc2t5bmV0ZXMudjEuRGVzY3JpYmVSZXNwb25zZRI7CgRCaW5kEhguc2t5bmV0ZXMudjEuQmluZFJlcXVlc3QaGS5za3luZXRlcy52MS5CaW5kUmVzcG9uc2USQQoGVW5iaW5kEhouc2t5bmV0ZXMudjEuVW5iaW5kUmVxdWVzdBobLnNreW5ldGVzLnYxLlVuYmluZFJlc3BvbnNlElMKDExpc3RCaW5kaW5ncxIgLnNreW5ldGVzLnYxLkxpc3RCaW5kaW5nc1JlcXVlc3QaIS5za3luZXRlcy52MS5MaXN0QmluZGluZ3NSZXNwb25zZWIGcHJvdG8z", [file_skynetes_v1_stamp]);
 
 /**
  * @generated from message skynetes.v1.DescribeRequest
@@ -112,6 +112,14 @@ export type BindRequest = Message<"skynetes.v1.BindRequest"> & {
    * @generated from field: string state_digest = 6;
    */
   stateDigest: string;
+
+  /**
+   * Other snapshots of the shard, the most alike first: a service that holds one may bind this one by the difference of
+   * the two instead of loading it whole. A service may leave it aside, and must not believe more of it than it verifies.
+   *
+   * @generated from field: repeated skynetes.v1.AdvanceFrom advance_from = 7;
+   */
+  advanceFrom: AdvanceFrom[];
 };
 
 /**
@@ -120,6 +128,46 @@ export type BindRequest = Message<"skynetes.v1.BindRequest"> & {
  */
 export const BindRequestSchema: GenMessage<BindRequest> = /*@__PURE__*/
   messageDesc(file_skynetes_v1_binding, 2);
+
+/**
+ * Files are as the manifests say; what is equal in both is in neither list.
+ *
+ * @generated from message skynetes.v1.AdvanceFrom
+ */
+export type AdvanceFrom = Message<"skynetes.v1.AdvanceFrom"> & {
+  /**
+   * @generated from field: string snapshot = 1;
+   */
+  snapshot: string;
+
+  /**
+   * SHA-256 of its manifest.json.
+   *
+   * @generated from field: string manifest_sha256 = 2;
+   */
+  manifestSha256: string;
+
+  /**
+   * Segments, by SHA-256, that only the snapshot to bind has. Where nothing is gone, their rows are what was added.
+   *
+   * @generated from field: repeated string new_segments = 3;
+   */
+  newSegments: string[];
+
+  /**
+   * Segments that only this snapshot has. Rows that are in both lists have not changed.
+   *
+   * @generated from field: repeated string gone_segments = 4;
+   */
+  goneSegments: string[];
+};
+
+/**
+ * Describes the message skynetes.v1.AdvanceFrom.
+ * Use `create(AdvanceFromSchema)` to create a new message.
+ */
+export const AdvanceFromSchema: GenMessage<AdvanceFrom> = /*@__PURE__*/
+  messageDesc(file_skynetes_v1_binding, 3);
 
 /**
  * @generated from message skynetes.v1.BindResponse
@@ -136,6 +184,13 @@ export type BindResponse = Message<"skynetes.v1.BindResponse"> & {
    * @generated from field: int64 memory_bytes = 2;
    */
   memoryBytes: bigint;
+
+  /**
+   * The snapshot that it was advanced from; empty: it was loaded.
+   *
+   * @generated from field: string advanced_from = 3;
+   */
+  advancedFrom: string;
 };
 
 /**
@@ -143,7 +198,7 @@ export type BindResponse = Message<"skynetes.v1.BindResponse"> & {
  * Use `create(BindResponseSchema)` to create a new message.
  */
 export const BindResponseSchema: GenMessage<BindResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_binding, 3);
+  messageDesc(file_skynetes_v1_binding, 4);
 
 /**
  * @generated from message skynetes.v1.UnbindRequest
@@ -165,7 +220,7 @@ export type UnbindRequest = Message<"skynetes.v1.UnbindRequest"> & {
  * Use `create(UnbindRequestSchema)` to create a new message.
  */
 export const UnbindRequestSchema: GenMessage<UnbindRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_binding, 4);
+  messageDesc(file_skynetes_v1_binding, 5);
 
 /**
  * @generated from message skynetes.v1.UnbindResponse
@@ -178,7 +233,7 @@ export type UnbindResponse = Message<"skynetes.v1.UnbindResponse"> & {
  * Use `create(UnbindResponseSchema)` to create a new message.
  */
 export const UnbindResponseSchema: GenMessage<UnbindResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_binding, 5);
+  messageDesc(file_skynetes_v1_binding, 6);
 
 /**
  * @generated from message skynetes.v1.ListBindingsRequest
@@ -191,7 +246,7 @@ export type ListBindingsRequest = Message<"skynetes.v1.ListBindingsRequest"> & {
  * Use `create(ListBindingsRequestSchema)` to create a new message.
  */
 export const ListBindingsRequestSchema: GenMessage<ListBindingsRequest> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_binding, 6);
+  messageDesc(file_skynetes_v1_binding, 7);
 
 /**
  * @generated from message skynetes.v1.ListBindingsResponse
@@ -213,7 +268,7 @@ export type ListBindingsResponse = Message<"skynetes.v1.ListBindingsResponse"> &
  * Use `create(ListBindingsResponseSchema)` to create a new message.
  */
 export const ListBindingsResponseSchema: GenMessage<ListBindingsResponse> = /*@__PURE__*/
-  messageDesc(file_skynetes_v1_binding, 7);
+  messageDesc(file_skynetes_v1_binding, 8);
 
 /**
  * @generated from service skynetes.v1.BindingService

@@ -13,12 +13,21 @@ export interface DueSnapshot {
  * the mesh was away are not made up for: their snapshots would all have the cut of now.
  */
 export function dueSnapshot(cron: string, lastDueMs: number, nowMs: number): DueSnapshot | undefined {
-  const schedule = new Cron(cron, { paused: true, timezone: "UTC", mode: "5-or-6-parts" });
+  const schedule = scheduleOf(cron);
   const next = schedule.nextRun(new Date(lastDueMs));
   if (next === null || next.getTime() > nowMs) return undefined;
   // Runs strictly before a moment; a run of this very second counts as due.
   const due = schedule.previousRuns(1, new Date(Math.floor(nowMs / 1000) * 1000 + 1000)).at(0) ?? next;
   return { id: idAt(due.getTime()), dueMs: due.getTime() };
+}
+
+/** The first moment of the schedule after now, for a driver that looks no sooner. Infinity: there is none. */
+export function nextDueMs(cron: string, nowMs: number): number {
+  return scheduleOf(cron).nextRun(new Date(nowMs))?.getTime() ?? Number.POSITIVE_INFINITY;
+}
+
+function scheduleOf(cron: string): Cron {
+  return new Cron(cron, { paused: true, timezone: "UTC", mode: "5-or-6-parts" });
 }
 
 /** `20010401t000000z`: sorts by time. */

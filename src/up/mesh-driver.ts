@@ -14,6 +14,7 @@ import { placedManifest } from "../lifecycle/placement.ts";
 import { planMesh } from "../lifecycle/plan-mesh.ts";
 import { quarantineText } from "../lifecycle/quarantine.ts";
 import { renderAction } from "../lifecycle/render-plan.ts";
+import { nextDueMs } from "../lifecycle/schedule.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { sleep } from "../process/clock.ts";
 import type { LineLog } from "../process/log-line.ts";
@@ -101,9 +102,18 @@ export class MeshDriver {
         this.#options.report.line("error", faultFromUnknown(error, "look at the mesh").message);
       }
       const woken = AbortSignal.any([this.#wake.signal, this.#stop.signal]);
-      await sleep(clock, quiet ? POLL_IDLE_MS : POLL_BUSY_MS, woken).catch(() => {});
+      await sleep(clock, Math.min(quiet ? POLL_IDLE_MS : POLL_BUSY_MS, this.#untilDueMs()), woken).catch(() => {});
       if (this.#wake.signal.aborted) await sleep(clock, SETTLE_MS, this.#stop.signal).catch(() => {});
     }
+  }
+
+  /** A snapshot of the schedule is cut at its moment, not at the next poll. */
+  #untilDueMs(): number {
+    const { manifest, clock } = this.#options.parts;
+    const { schedule } = manifest.mesh;
+    const now = clock.now();
+    // Timers may end a fraction of a millisecond early.
+    return schedule === undefined ? Number.POSITIVE_INFINITY : nextDueMs(schedule.cron, now) - now + 1;
   }
 
   /** True when there is nothing to do. */

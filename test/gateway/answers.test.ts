@@ -75,6 +75,7 @@ describe("answers over HTTP", () => {
     expect(reply.headers.get("x-skynetes-version")).toBe(V2);
     expect(reply.headers.get("x-skynetes-epoch")).toBe("1");
     expect(reply.headers.get("server-timing")).toMatch(/scatter;dur=/);
+    expect(reply.headers.get("x-skynetes-snapshot-age")).toMatch(/^\d+\.\d{3}$/);
     expect(Number(reply.headers.get("x-skynetes-snapshot-age"))).toBeGreaterThan(0);
     expect(reply.headers.get("age"), "that header is the caches' own").toBeNull();
   });

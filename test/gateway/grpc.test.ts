@@ -94,6 +94,7 @@ describe("the services under their own names", () => {
       V2,
       "1",
     ]);
+    expect(header("x-skynetes-snapshot-age")).toMatch(/^\d+\.\d{3}$/);
     expect(completenessOf(reply)).toMatchObject({
       complete: true,
       shards: { expected: 4, answered: 4 },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fixCut, type TopicReading } from "../../src/lifecycle/fix-cut.ts";
-import { dueSnapshot } from "../../src/lifecycle/schedule.ts";
+import { dueSnapshot, nextDueMs } from "../../src/lifecycle/schedule.ts";
 import { shardCut } from "../../src/lifecycle/shard-cut.ts";
 import { cutText } from "../../src/mesh/cut.ts";
 import { smallManifest } from "./small-manifest.ts";
@@ -63,4 +63,11 @@ describe("the schedule", () => {
   ])("%s after %d ms is due for %s", (cron, ms, id) => {
     expect(dueSnapshot(cron, start, start + ms)?.id).toBe(id);
   });
+});
+
+test("the next moment of the schedule is after now, also when now is one", () => {
+  const now = Date.parse("2001-01-01T00:00:00.000Z");
+  expect(nextDueMs("* * * * * *", now) - now).toBe(1000);
+  expect(nextDueMs("* * * * * *", now + 999) - now).toBe(1000);
+  expect(nextDueMs("0 * * * *", now + 1) - now).toBe(3_600_000);
 });

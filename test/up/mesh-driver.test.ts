@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { ObservedMesh } from "../../src/lifecycle/observed-mesh.ts";
 import type { Manifest } from "../../src/manifest/manifest.ts";
-import { systemClock } from "../../src/process/clock.ts";
+import { type Clock, systemClock } from "../../src/process/clock.ts";
 import type { LineLog } from "../../src/process/log-line.ts";
 import { type ControlState, emptyControlState } from "../../src/up/control/control-state.ts";
 import { createSnapshot, retireSnapshot } from "../../src/up/control/wishes.ts";
@@ -20,8 +20,12 @@ const TOPIC: Manifest["mesh"]["topics"][number] = {
 };
 
 /** A mesh without processes, whose log answers when it is told to, and whose archive stops at `gate` while it is listed. */
-function world(shards: readonly { shard: number; alarm: string; rejected: bigint }[] = []) {
-  const manifest = manifestFixture({ ...NOBODY, topics: [TOPIC] });
+function world(
+  shards: readonly { shard: number; alarm: string; rejected: bigint }[] = [],
+  mesh: Partial<Manifest["mesh"]> = {},
+  clock: Clock = systemClock,
+) {
+  const manifest = manifestFixture({ ...NOBODY, topics: [TOPIC], ...mesh });
   const wish = { id: "a", asOfMs: undefined, bindings: [{ service: DELAY, version: V1 }], pinned: false };
   const placements = [{ shard: 0, node: "node-a", phase: "Placed" as const }];
   const empty = { ...emptyControlState("flights", 0, 0), placements };
@@ -45,7 +49,7 @@ function world(shards: readonly { shard: number; alarm: string; rejected: bigint
   };
   const parts = {
     manifest,
-    clock: systemClock,
+    clock,
     store,
     children: {
       keepServices: () => {},
@@ -105,6 +109,24 @@ describe("the driver's loop", () => {
     // In a mesh where nothing runs any more, nothing is left to wait for.
     await vi.waitFor(() => expect(records()).toEqual([]), WAIT);
     await driver.stop();
+  });
+
+  test("looks again at the next moment of the schedule, not at the next poll", async () => {
+    const slept: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      now: () => Date.parse("2001-01-01T00:00:00.900Z"),
+      after: (ms, work) => {
+        slept.push(ms);
+        return systemClock.after(ms, work);
+      },
+    };
+    const { driver, endCut } = world([], { schedule: { cron: "* * * * * *", keep: 2, bindings: [] } }, clock);
+    driver.start();
+    await vi.waitFor(() => expect(slept).toContain(101), WAIT);
+    endCut();
+    await driver.stop();
+    expect(Math.max(...slept)).toBeLessThanOrEqual(101);
   });
 
   test("tells a person of a shard that cannot go on, once, and shows it in the plan", async () => {

@@ -28,7 +28,7 @@ import { parseAtLeast, parseQueryId } from "../receive/request-controls.ts";
 import { completenessHeader } from "../reply/answer-completeness.ts";
 import { CACHE_STATUS_HEADER, cacheStatus } from "../reply/cache-status.ts";
 import { drained, type ReaderPace, taken } from "../reply/reader-pace.ts";
-import { QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";
+import { ageHeader, QUERY_ID_HEADER, routeHeaders } from "../reply/reply-headers.ts";
 import type { RoutingState } from "../table/routing-state.ts";
 import type { WholeGateway } from "../whole-gateway.ts";
 import { addGatewayService } from "./gateway-service.ts";
@@ -142,7 +142,7 @@ export class GrpcDoor {
       stop = () => answer.close();
       const bytes = Buffer.concat(answer.pieces);
       answer.hold(bytes.length);
-      call.sendMetadata(metadataOf(routeHeaders(query)));
+      call.sendMetadata(metadataOf({ ...routeHeaders(query), ...ageHeader(query, this.#clock.now()) }));
       await this.#paced(call, answer.signal, (pace) => taken(call, bytes, pace));
       const trailers = trailersOf(answer.completeness);
       trailers.set(CACHE_STATUS_HEADER, cacheStatus(answer.outcome));
@@ -173,7 +173,7 @@ export class GrpcDoor {
       const query = this.#prepare(call, service, method);
       const stream = await this.#gateway.stream(query);
       stop = () => stream.close();
-      call.sendMetadata(metadataOf(routeHeaders(query)));
+      call.sendMetadata(metadataOf({ ...routeHeaders(query), ...ageHeader(query, this.#clock.now()) }));
       const output = query.resolved.plan.method.output;
       for await (const row of stream.messages) {
         if (!call.write(asBuffer(toBinary(output, row)))) {

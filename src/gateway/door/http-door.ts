@@ -23,6 +23,7 @@ import { NDJSON_TYPE, writeLines } from "../reply/ndjson.ts";
 import { problemOf } from "../reply/problem.ts";
 import { writeInPieces } from "../reply/reader-pace.ts";
 import {
+  ageHeader,
   cacheHeaders,
   completenessHeaders,
   QUERY_ID_HEADER,
@@ -128,7 +129,7 @@ class HttpDoor {
       // The tag is known without asking any shard, so a client that has the answer costs no scatter.
       return reply
         .code(304)
-        .headers({ ...routeHeaders(prepared), ...caching })
+        .headers({ ...routeHeaders(prepared), ...ageHeader(prepared, this.#clock.now()), ...caching })
         .send();
     }
     try {

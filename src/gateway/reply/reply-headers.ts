@@ -5,7 +5,7 @@ import type { PreparedQuery } from "../query/prepared-query.ts";
 import { completenessHeader } from "./answer-completeness.ts";
 
 export const QUERY_ID_HEADER = "x-skynetes-query-id";
-/** Seconds since the cut of the snapshot was fixed. */
+/** Seconds since the cut of the snapshot was fixed, to the millisecond: a mesh may make a snapshot each second. */
 const SNAPSHOT_AGE_HEADER = "x-skynetes-snapshot-age";
 
 /** A pinned answer never changes; a year is what HTTP calls for ever. */
@@ -87,6 +87,11 @@ export function completenessHeaders(completeness: Completeness): Record<string, 
  */
 export function timingHeaders(query: PreparedQuery, nowMs: number): Record<string, string> {
   const timings = [...query.timings].map(([name, ms]) => `${name};dur=${ms.toFixed(2)}`).join(", ");
-  const age = Math.max(0, Math.floor((nowMs - query.resolved.snapshot.createdAtMs) / 1000));
-  return { "server-timing": timings, [SNAPSHOT_AGE_HEADER]: String(age) };
+  return { "server-timing": timings, ...ageHeader(query, nowMs) };
+}
+
+/** How old the snapshot is that answers, on every reply of a query. */
+export function ageHeader(query: PreparedQuery, nowMs: number): Record<string, string> {
+  const ageMs = Math.max(0, Math.round(nowMs - query.resolved.snapshot.createdAtMs));
+  return { [SNAPSHOT_AGE_HEADER]: (ageMs / 1000).toFixed(3) };
 }

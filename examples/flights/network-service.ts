@@ -1,10 +1,13 @@
-import { defineService } from "../../src/service/define-service.ts";
+import {
+  type ColumnBatch,
+  defineService,
+  type SnapshotChanges,
+  type SnapshotReader,
+} from "../../src/service/define-service.ts";
 import { requiredColumn } from "../../src/service/load/column.ts";
-import type { SnapshotReader } from "../../src/service/load/snapshot-reader.ts";
-import { StringCodes } from "../../src/service/load/string-codes.ts";
 import { NetworkService } from "./generated/flights/v1/network_pb.ts";
 
-/** Flights of a route. A shard has some thousand routes, whatever its number of flights. */
+/** Flights of a route. A shard has some thousand routes, whatever its number of flights. Never changed: states share them. */
 interface RouteCount {
   readonly origin: string;
   readonly destination: string;
@@ -17,7 +20,9 @@ type NetworkState = ReadonlyMap<string, readonly RouteCount[]>;
 export default defineService<typeof NetworkService, NetworkState>({
   service: NetworkService,
   load: loadRoutes,
-  memoryBytes: (state) => [...state.values()].reduce((bytes, routes) => bytes + routes.length * ROUTE_BYTES, 0),
+  advance: advanceRoutes,
+  memoryBytes: (state) => state.size * ORIGIN_BYTES,
+  sharedParts: (state) => [...state.values()].map((routes) => [routes, routes.length * ROUTE_BYTES] as const),
   methods: {
     reach(request, state) {
       const origins = request.origins.length === 0 ? [...state.keys()] : [...new Set(request.origins)];
@@ -36,34 +41,61 @@ export default defineService<typeof NetworkService, NetworkState>({
 
 /** An object, a bigint and its place in a list. */
 const ROUTE_BYTES = 100;
+/** An entry of the map. */
+const ORIGIN_BYTES = 60;
+
+/** Flights by origin, then by destination. */
+type Counts = Map<string, Map<string, number>>;
 
 async function loadRoutes(snapshot: SnapshotReader): Promise<NetworkState> {
-  const origins = new StringCodes();
-  const destinations = new StringCodes();
-  /** By origin's code, then by destination's. */
-  const counts: number[][] = [];
-  for await (const batch of snapshot.scan("flights", ["origin", "destination"])) {
-    const from = requiredColumn(batch, 0, "STRING", "origin");
-    const to = requiredColumn(batch, 1, "STRING", "destination");
-    const originOf = origins.codesFor(from.dictionary);
-    const destinationOf = destinations.codesFor(to.dictionary);
-    for (let i = 0; i < batch.rows; i++) {
-      const origin = originOf[from.codes[i] as number] as number;
-      const destination = destinationOf[to.codes[i] as number] as number;
-      counts[origin] ??= [];
-      const ofOrigin = counts[origin];
-      ofOrigin[destination] = (ofOrigin[destination] ?? 0) + 1;
+  const counts: Counts = new Map();
+  for await (const batch of snapshot.scan("flights", COLUMNS)) countRoutes(counts, batch, 1);
+  return new Map([...counts].map(([origin, byDestination]) => [origin, routesOf(origin, byDestination)]));
+}
+
+/**
+ * Counts can be added to and subtracted from, so a snapshot costs the flights that are new since another. Origins without
+ * any keep their list, which both states then share; the others get a new one.
+ */
+async function advanceRoutes(previous: NetworkState, changes: SnapshotChanges): Promise<NetworkState> {
+  const counts: Counts = new Map();
+  for await (const batch of changes.added("flights", COLUMNS)) countRoutes(counts, batch, 1);
+  for await (const batch of changes.removed("flights", COLUMNS)) countRoutes(counts, batch, -1);
+  const state = new Map(previous);
+  for (const [origin, change] of counts) {
+    for (const { destination, flights } of previous.get(origin) ?? []) {
+      change.set(destination, (change.get(destination) ?? 0) + Number(flights));
     }
+    const routes = routesOf(origin, change);
+    if (routes.length > 0) state.set(origin, routes);
+    else state.delete(origin);
   }
-  return new Map(
-    origins.strings.map((origin, code) => [
-      origin,
-      // Holes, of destinations that this origin has no flights to, are not visited.
-      Object.entries(counts[code] ?? []).map(([to, flights]) => ({
-        origin,
-        destination: destinations.strings[Number(to)] as string,
-        flights: BigInt(flights),
-      })),
-    ]),
-  );
+  return state;
+}
+
+const COLUMNS = ["origin", "destination"] as const;
+
+function countRoutes(counts: Counts, batch: ColumnBatch, by: 1 | -1): void {
+  const from = requiredColumn(batch, 0, "STRING", "origin");
+  const to = requiredColumn(batch, 1, "STRING", "destination");
+  // By codes while it counts: a look into a map of strings for each flight would take most of the time.
+  const width = to.dictionary.length;
+  const byCode = new Map<number, number>();
+  for (let i = 0; i < batch.rows; i++) {
+    const route = (from.codes[i] as number) * width + (to.codes[i] as number);
+    byCode.set(route, (byCode.get(route) ?? 0) + by);
+  }
+  for (const [route, flights] of byCode) {
+    const origin = from.dictionary[Math.floor(route / width)] as string;
+    const destination = to.dictionary[route % width] as string;
+    const ofOrigin = counts.get(origin) ?? new Map<string, number>();
+    ofOrigin.set(destination, (ofOrigin.get(destination) ?? 0) + flights);
+    counts.set(origin, ofOrigin);
+  }
+}
+
+function routesOf(origin: string, counts: ReadonlyMap<string, number>): readonly RouteCount[] {
+  return [...counts]
+    .filter(([, flights]) => flights > 0)
+    .map(([destination, flights]) => ({ origin, destination, flights: BigInt(flights) }));
 }

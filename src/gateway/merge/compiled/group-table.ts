@@ -1,5 +1,5 @@
 /** The state of a merge: a row for the response, or for each group of a list, and what stands inside of them. */
-import { SLICE, type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
+import { type Slices, unsliced } from "../../../accumulator/sliced-sort.ts";
 import { type FieldAccumulator, leafAccumulator, type MergeContext } from "../field-accumulator.ts";
 import type { Batch } from "./batch.ts";
 import { Column } from "./column.ts";
@@ -7,6 +7,7 @@ import { copyValue, foldsOf, type SlotFold, startOf } from "./fold.ts";
 import { grownInParts } from "./grown-in-parts.ts";
 import { FOUND_AT_ONCE, KeyIndex } from "./key-index.ts";
 import type { Layout, Slot } from "./layout.ts";
+import { mergeBoxes } from "./merge-boxes.ts";
 import { rowsWithText, SharedGrowth, textBytes } from "./shared-growth.ts";
 
 /** Rows in one go: some fifty nanoseconds each. */
@@ -258,19 +259,7 @@ export class GroupTable {
         if (to < batch.rows || to - from === ROWS_PER_SLICE) yield;
       }
     }
-    for (const [index, accumulator] of this.accumulators.entries()) {
-      const states = this.boxes[index]!;
-      let visited = 0;
-      for (const { row, value } of batch.boxes[index]!) {
-        const to = rows[row]!;
-        if (to < 0) continue;
-        states[to] = accumulator.add(states[to] ?? accumulator.empty(), value, shard);
-        visited += Array.isArray(value) ? value.length : 1;
-        if (visited < SLICE) continue;
-        visited = 0;
-        yield;
-      }
-    }
+    yield* mergeBoxes(this, batch, rows, shard);
     for (const [index, list] of this.lists.entries()) {
       if (isListWanted?.(index) === false) continue;
       const inner = batch.lists[index]!;

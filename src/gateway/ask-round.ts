@@ -118,6 +118,8 @@ class Round {
         // Held already, with what more might have come.
         if (reply.held !== undefined) this.#open.release(reply.held);
         this.#count(bytes);
+        // A thread takes its time to start, which a partial that waits for others need not lose.
+        this.#merge.expect(bytes);
         this.#waiting.push({ ask, reply });
         this.#waitingBytes += bytes;
         this.#open.shardsAnswered(this.#shards.add(shard).size);

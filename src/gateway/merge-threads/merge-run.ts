@@ -58,12 +58,17 @@ export class MergeRun {
     return this.#round;
   }
 
+  /** A partial of so many bytes has come, and is accepted later. */
+  expect(bytes: number): void {
+    if (!this.#isDecided) this.#decide(bytes * this.#round.length);
+  }
+
   /**
    * Faults: as `MergeExecution`, `internal` and `out-of-memory` when the thread has gone, the signal's reason. `isGiven`:
    * nobody reads the message any more, and its memory has nothing else in it.
    */
   accept(partial: Partial, isGiven: boolean): void | Promise<void> {
-    if (!this.#isDecided) this.#decide(partial.message.length * this.#round.length);
+    this.expect(partial.message.length);
     if (this.#there !== undefined) return this.#there.accept(partial, this.#round.indexOf(partial.request), isGiven);
     return inSlices(this.#here.acceptSlices(partial), this.#parts.clock, this.#parts.signal);
   }

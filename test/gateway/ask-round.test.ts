@@ -67,6 +67,7 @@ function asking(transport: ShardTransport) {
 function recordingMerge(entered: ShardPartial[], acceptsColumns: boolean): MergeRun {
   const merge = {
     acceptsColumns,
+    expect: () => {},
     async accept(partial: ShardPartial) {
       entered.push(partial);
     },

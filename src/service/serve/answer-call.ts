@@ -116,7 +116,9 @@ function outOf(clock: Clock, call: IncomingCall, record: CallRecord): PartialOut
     accept: call.accept,
     isWhole: call.isWhole,
     send(pieces, format) {
-      record.sent(pieces.reduce((sum, { length }) => sum + length, 0));
+      let bytes = 0;
+      for (const piece of pieces) bytes += piece.length;
+      record.sent(bytes);
       return call.send(pieces, format);
     },
     room: (signal) => call.room(signal),

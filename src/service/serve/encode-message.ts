@@ -12,6 +12,8 @@ import type { Fields } from "./part-field.ts";
 import { BYTES_PER_SLICE } from "./slice-bytes.ts";
 
 const LENGTH_DELIMITED = 2;
+/** Text of few elements that the library encodes at once in less than two milliseconds; element by element it takes half more. */
+const TEXT_BYTES_AT_ONCE = 2 * 2 ** 20;
 
 /**
  * A response message. Long lists of messages are made and encoded a slice at a time and appended to the rest, which the
@@ -36,7 +38,7 @@ function isLongList(field: DescField, reply: Fields): boolean {
   if (field.fieldKind !== "list" || field.listKind !== "message" || field.delimitedEncoding) return false;
   const elements = reply[field.localName];
   if (!Array.isArray(elements)) return false;
-  return elements.length > SLICE || textBytes(field.message, elements) > BYTES_PER_SLICE;
+  return elements.length > SLICE || textBytes(field.message, elements) > TEXT_BYTES_AT_ONCE;
 }
 
 /** About how long strings and bytes of the elements are. */

@@ -88,12 +88,13 @@ export class ConverseCall implements IncomingCall {
 
   send(pieces: readonly Uint8Array[], format: PartialFormat): boolean {
     const { out, unsent, isStreaming } = this.#parts;
-    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    let bytes = 0;
+    for (const piece of pieces) bytes += piece.length;
     unsent.assertRoom(bytes);
     out.format(format);
     if (!isStreaming) out.announce(bytes);
     const last = pieces.length - 1;
-    for (const [index, piece] of pieces.entries()) out.data(piece, isStreaming && index === last);
+    for (let at = 0; at <= last; at++) out.data(pieces[at]!, isStreaming && at === last);
     return out.unsentBytes < AHEAD_BYTES;
   }
 
